@@ -1,0 +1,290 @@
+//go:build linux
+
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/sockdiag"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// ErrStopped is returned for a snapshot that was asked for after, or was not
+// begun before, the end of Run.
+var ErrStopped = errors.New("the collector has stopped")
+
+// Want says what a snapshot is to be joined with beyond age, rates and
+// direction, which are always there.
+type Want struct {
+	// Owners joins the processes that hold the sockets.
+	Owners bool
+}
+
+func (w Want) and(other Want) Want { return Want{Owners: w.Owners || other.Owners} }
+
+// Options are what a Collector is made of.
+type Options struct {
+	// Dumper dumps the sockets.
+	Dumper *sockdiag.Dumper
+	// Owners finds their owners.
+	Owners *owner.Finder
+	// Clock is the monotonic clock that Dumper marks sockets with.
+	Clock func() time.Duration
+	// IDs makes the connection_id.
+	IDs *model.ConnectionIDs
+	// OnSampleError is told of every dump of the sampler that failed, from
+	// the goroutine of Run. Those of requests are the requests' to tell.
+	OnSampleError func(error)
+}
+
+// Collector makes snapshots.
+type Collector struct {
+	options Options
+	history *history
+	// wanted is the set of inodes that owners are looked for; kept for its memory.
+	wanted map[uint32]int32
+	// wake tells Run of a pending flight.
+	wake chan struct{}
+
+	mu      sync.Mutex
+	pending *flight // not begun yet; requests still board it
+	stopped bool
+	idle    []*model.Snapshot // for reuse
+}
+
+// flight is a dump and those who wait for it.
+type flight struct {
+	want    Want
+	done    chan struct{}
+	waiting int // guarded by Collector.mu
+	lease   *lease
+	err     error
+}
+
+// lease counts the readers of a snapshot, so that its memory is used again
+// after the last.
+type lease struct {
+	snap    *model.Snapshot
+	readers int // guarded by Collector.mu
+}
+
+// New returns a Collector. It answers once Run runs.
+func New(o Options) *Collector {
+	return &Collector{
+		options: o,
+		history: newHistory(),
+		wanted:  make(map[uint32]int32),
+		wake:    make(chan struct{}, 1),
+	}
+}
+
+// Snapshot returns a snapshot whose dump began after the call. Calls that come
+// while a dump runs share the next one. release must be called when the
+// snapshot has been read; its memory is then used again.
+//
+// The error is that of the dump, or ErrStopped, or the cause of ctx.
+func (c *Collector) Snapshot(ctx context.Context, want Want) (snap *model.Snapshot, release func(), err error) {
+	c.mu.Lock()
+	if c.stopped {
+		c.mu.Unlock()
+		return nil, nil, ErrStopped
+	}
+	if c.pending == nil {
+		c.pending = &flight{done: make(chan struct{})}
+	}
+	f := c.pending
+	f.want = f.want.and(want)
+	f.waiting++
+	c.mu.Unlock()
+
+	select {
+	case c.wake <- struct{}{}:
+	default: // Run has been woken already
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		c.leave(f)
+		return nil, nil, context.Cause(ctx)
+	}
+	if f.err != nil {
+		return nil, nil, f.err
+	}
+	return f.lease.snap, func() { c.release(f.lease) }, nil
+}
+
+// leave takes one who no longer waits off a flight.
+func (c *Collector) leave(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.waiting--
+	if f.lease != nil { // it ended at the same moment
+		c.releaseLocked(f.lease)
+	}
+}
+
+func (c *Collector) release(l *lease) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.releaseLocked(l)
+}
+
+// maxIdle is how many snapshots are kept for reuse: one that is read and one
+// that is made at the same time.
+const maxIdle = 2
+
+func (c *Collector) releaseLocked(l *lease) {
+	if l.readers--; l.readers > 0 {
+		return
+	}
+	s := l.snap
+	// One that grew for many more sockets than there are now is let go.
+	if len(c.idle) < maxIdle && cap(s.Sockets) <= 4*len(s.Sockets)+shrinkAbove {
+		c.idle = append(c.idle, s)
+	}
+}
+
+// The sampler's pace. A dump without a request is made when the last one is
+// sampleEvery ago, and later where dumps take long, so that the sampler's part
+// of one core is at most 1/sampleShare.
+const (
+	sampleEvery = time.Second
+	sampleShare = 100
+)
+
+// Run makes the dumps until ctx is done. It must be called once.
+func (c *Collector) Run(ctx context.Context) {
+	defer c.stop()
+	timer := time.NewTimer(0) // the first sample at once: ages are exact from there on
+	defer timer.Stop()
+	for {
+		var took time.Duration
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+			f := c.board()
+			if f == nil {
+				continue
+			}
+			took = c.fly(ctx, f)
+		case <-timer.C:
+			took = c.sample(ctx)
+		}
+		timer.Reset(max(sampleEvery, sampleShare*took))
+	}
+}
+
+// board closes the pending flight for boarding and returns it, or nil if
+// nobody waits any more.
+func (c *Collector) board() *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.pending
+	c.pending = nil
+	if f == nil || f.waiting == 0 {
+		return nil
+	}
+	return f
+}
+
+// fly makes the dump of a flight and returns how long the dump and the
+// history took.
+func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
+	snap, took, err := c.collect(ctx, f.want)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.lease, f.err = &lease{snap: snap, readers: f.waiting}, err
+	if err != nil || f.waiting == 0 {
+		f.lease.readers = 1
+		c.releaseLocked(f.lease)
+		f.lease = nil
+	}
+	close(f.done)
+	return took
+}
+
+// sample makes a dump that nobody waits for.
+func (c *Collector) sample(ctx context.Context) time.Duration {
+	snap, took, err := c.collect(ctx, Want{})
+	c.release(&lease{snap: snap, readers: 1})
+	if err != nil && ctx.Err() == nil && c.options.OnSampleError != nil {
+		c.options.OnSampleError(err)
+	}
+	return took
+}
+
+// collect makes one snapshot. After an error the snapshot is good for reuse
+// only.
+func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, time.Duration, error) {
+	snap := c.blank()
+	snap.Began = c.options.Clock()
+	var err error
+	snap.Sockets, err = c.options.Dumper.Dump(ctx, snap.Sockets[:0])
+	if err != nil {
+		return snap, c.options.Clock() - snap.Began, err
+	}
+	if n := len(snap.Sockets); cap(snap.Known) < n {
+		snap.Known = make([]model.Known, n, cap(snap.Sockets))
+	} else {
+		snap.Known = snap.Known[:n]
+	}
+	c.history.join(snap)
+	took := c.options.Clock() - snap.Began
+	if want.Owners {
+		err = c.joinOwners(ctx, snap)
+	}
+	return snap, took, err
+}
+
+// blank returns a snapshot to fill.
+func (c *Collector) blank() *model.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	snap := &model.Snapshot{IDs: c.options.IDs}
+	if last := len(c.idle) - 1; last >= 0 {
+		snap = c.idle[last]
+		c.idle = c.idle[:last]
+	}
+	snap.Owners = snap.Owners[:0]
+	return snap
+}
+
+// joinOwners looks for the owners after the dump: a descriptor that was closed
+// in between is then an owner that is not known, never a wrong one, since the
+// kernel does not use an inode number of sockfs again soon.
+func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot) error {
+	clear(c.wanted)
+	for i := range snap.Sockets {
+		if inode := snap.Sockets[i].Inode; inode != 0 {
+			c.wanted[inode] = model.NoOwner
+		}
+	}
+	var err error
+	if snap.Owners, err = c.options.Owners.Find(ctx, c.wanted, snap.Owners); err != nil {
+		return fmt.Errorf("find the owners of the sockets: %w", err)
+	}
+	for i := range snap.Sockets {
+		if inode := snap.Sockets[i].Inode; inode != 0 {
+			snap.Known[i].Owner = c.wanted[inode]
+		}
+	}
+	return nil
+}
+
+// stop answers those who still wait, and all who come later, with ErrStopped.
+func (c *Collector) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	if f := c.pending; f != nil {
+		c.pending = nil
+		f.err = ErrStopped
+		close(f.done)
+	}
+}

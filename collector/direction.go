@@ -1,0 +1,131 @@
+package collector
+
+import (
+	"net/netip"
+
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// certainty is how well the direction of a connection is known.
+type certainty uint8
+
+const (
+	// guessed: by the listeners, which may have come or gone since, or by
+	// counters that were moving.
+	guessed certainty = iota
+	// told: by the kernel's own state of the socket, or by counters at rest.
+	told
+)
+
+// direction tells whether the peer opened the connection.
+func direction(s *model.Socket, l listeners) (incoming bool, c certainty) {
+	switch s.State {
+	case model.SynSent:
+		return false, told
+	case model.SynRecv:
+		// Of a simultaneous open, in which both ends are the opener, this says
+		// incoming; it is as good as unheard of.
+		return true, told
+	}
+	if opened, ok := openerTrace(s); ok {
+		if s.Unacked > 0 {
+			return !opened, guessed
+		}
+		return !opened, told
+	}
+	return l.accepts(s), guessed
+}
+
+// openerTrace tells whether this end opened the connection, from the trace
+// that the handshake leaves in the byte counters: the SYN of the opener is
+// acknowledged and counted in BytesAcked (tcp_ack in net/ipv4/tcp_input.c),
+// the acceptor's socket is only made after its SYN was. So, once what is in
+// flight is added, the opener has one more acknowledged than sent. ok is false
+// where the counters do not say.
+func openerTrace(s *model.Socket) (opened, ok bool) {
+	if !s.HasBytesSent() {
+		return false, false
+	}
+	// In sequence numbers: what was sent once, and what of it came home.
+	sent := s.SendCount()
+	acked := s.BytesAcked
+	if s.Unacked > 0 {
+		// The kernel reads the queue a moment before the counters. If data moved
+		// between, the sum is off by its size, and hardly ever by just one.
+		if s.SendQueue < s.NotSent {
+			return false, false
+		}
+		acked += uint64(s.SendQueue - s.NotSent)
+	}
+	if finSent(s) {
+		sent++
+	}
+	switch acked - sent {
+	case 0:
+		return false, true
+	case 1:
+		return true, true
+	default:
+		return false, false
+	}
+}
+
+// finSent reports whether this end's FIN stands among the sequence numbers
+// that were sent.
+func finSent(s *model.Socket) bool {
+	switch s.State {
+	case model.FinWait2:
+		return true
+	case model.FinWait1, model.LastAck, model.Closing:
+		// The FIN waits behind data that was not sent yet. Where nothing is in
+		// flight it has not been sent either.
+		return s.NotSent == 0 && s.Unacked > 0
+	default:
+		return false
+	}
+}
+
+// listeners are the ends that accept connections.
+type listeners map[listenerKey]struct{}
+
+type listenerKey struct {
+	ip    [16]byte
+	port  uint16
+	netns uint32
+}
+
+var (
+	anyIPv4 = netip.IPv4Unspecified().As16()
+	anyIPv6 = netip.IPv6Unspecified().As16()
+)
+
+// fill makes l the listeners among sockets.
+func (l listeners) fill(sockets []model.Socket) {
+	clear(l)
+	for i := range sockets {
+		s := &sockets[i]
+		if s.State != model.Listen {
+			continue
+		}
+		key := listenerKey{ip: s.LocalIP, port: s.LocalPort, netns: s.NetNS}
+		l[key] = struct{}{}
+		if s.Family == model.IPv6 && s.LocalIP == anyIPv6 && !s.V6Only {
+			key.ip = anyIPv4
+			l[key] = struct{}{}
+		}
+	}
+}
+
+// accepts reports whether a listener holds the local end of s.
+func (l listeners) accepts(s *model.Socket) bool {
+	key := listenerKey{ip: s.LocalIP, port: s.LocalPort, netns: s.NetNS}
+	if _, ok := l[key]; ok {
+		return true
+	}
+	key.ip = anyIPv6
+	if netip.AddrFrom16(s.LocalIP).Is4In6() {
+		key.ip = anyIPv4
+	}
+	_, ok := l[key]
+	return ok
+}

@@ -1,0 +1,193 @@
+package collector
+
+import (
+	"time"
+
+	"github.com/connectionsd/connectionsd/collector/age"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// rateWindow is the shortest time that a rate is taken over. monerod's own
+// speeds are means over several one-second slots (contrib/epee's
+// network_throttle); a shorter time would show single packets.
+const rateWindow = time.Second
+
+// exactWithin is the largest error of an age that is still called exact.
+const exactWithin = time.Second
+
+// clockTick allows for the tick (CONFIG_HZ, 10 ms at the most) that the
+// kernel's times are rounded to.
+const clockTick = 10 * time.Millisecond
+
+// history remembers of each socket what one dump cannot tell: when it was
+// first seen, who opened it, and earlier values of its byte counters. An entry
+// lives as long as its socket does.
+type history struct {
+	// index leads from the cookie to the entry. Neither holds a pointer, so
+	// the garbage collector looks into neither.
+	index   map[uint64]uint32
+	entries []entry
+	free    []uint32
+	// round is the number of the dump under way; an entry of an earlier round
+	// after it is of a socket that is gone.
+	round uint64
+	// previous is when the dump before this one was begun.
+	previous time.Duration
+
+	listeners listeners
+}
+
+type entry struct {
+	cookie uint64
+	round  uint64
+	// born is the latest time at which the socket can have been opened.
+	born time.Duration
+	// older and newer are two samples at least rateWindow apart; a rate is
+	// taken from older to now.
+	older, newer sample
+	exact        bool
+	incoming     bool
+	certainty    certainty
+	used         bool
+}
+
+// sample is the payload counters at one time.
+type sample struct {
+	at         time.Duration
+	recv, sent uint64
+}
+
+func newHistory() *history {
+	return &history{index: make(map[uint64]uint32), listeners: make(listeners)}
+}
+
+// join brings the history up to the snapshot's sockets, and writes to its Known
+// what the history has of each.
+func (h *history) join(snap *model.Snapshot) {
+	h.round++
+	listenersFilled := false
+	for i := range snap.Sockets {
+		s := &snap.Sockets[i]
+		known := &snap.Known[i]
+		*known = model.Known{Owner: model.NoOwner}
+		if !s.State.IsConnection() {
+			continue
+		}
+		e, found := h.find(s)
+		e.round = h.round
+		if !found || e.certainty == guessed {
+			if !listenersFilled { // rarely needed: most sockets were here last time
+				h.listeners.fill(snap.Sockets)
+				listenersFilled = true
+			}
+			incoming, c := direction(s, h.listeners)
+			// A later guess is no better than the first, which was made when
+			// the listener was likelier to be there still.
+			if !found || c == told {
+				e.incoming, e.certainty = incoming, c
+			}
+		}
+		known.Age = s.Seen - e.born
+		known.AgeExact = e.exact
+		known.Incoming = e.incoming
+		known.Download, known.Upload = e.rates(s)
+	}
+	h.forget()
+	h.previous = snap.Began
+}
+
+// find returns the entry of a socket, and whether it was there before.
+func (h *history) find(s *model.Socket) (*entry, bool) {
+	if n, ok := h.index[s.Cookie]; ok {
+		return &h.entries[n], true
+	}
+	var n uint32
+	if last := len(h.free) - 1; last >= 0 {
+		n = h.free[last]
+		h.free = h.free[:last]
+	} else {
+		n = uint32(len(h.entries))
+		h.entries = append(h.entries, entry{})
+	}
+	h.index[s.Cookie] = n
+	h.entries[n] = h.firstSight(s)
+	return &h.entries[n], false
+}
+
+// firstSight is the entry of a socket that no earlier dump had.
+func (h *history) firstSight(s *model.Socket) entry {
+	floor, exact := age.Floor(s)
+	e := entry{cookie: s.Cookie, born: s.Seen - floor, exact: exact, used: true}
+	now := sample{at: s.Seen, recv: s.RecvCount(), sent: s.SendCount()}
+	if h.round == 1 {
+		// It is older than this process: by how much only the floor tells, and
+		// there is nothing yet to take a rate from.
+		e.older, e.newer = now, now
+		return e
+	}
+	// It was opened since the previous dump, so it is exact if the two times
+	// that its opening lies between are close. Its counters were zero then.
+	if between := e.born - h.previous; between > -clockTick && between <= exactWithin {
+		e.exact = true
+	}
+	e.older = sample{at: h.previous}
+	e.newer = now
+	return e
+}
+
+// rates returns the bytes per second of the last one to two seconds (longer
+// where dumps are further apart), and takes a new sample when one is due.
+func (e *entry) rates(s *model.Socket) (recv, sent uint64) {
+	now := sample{at: s.Seen, recv: s.RecvCount(), sent: s.SendCount()}
+	over := max(now.at-e.older.at, rateWindow)
+	recv = perSecond(e.older.recv, now.recv, over)
+	sent = perSecond(e.older.sent, now.sent, over)
+	if now.at-e.newer.at >= rateWindow {
+		e.older, e.newer = e.newer, now
+	}
+	return recv, sent
+}
+
+// perSecond is the rate from one count to a later one; 0 if the counter went
+// back, as it does to zero when the kernel keeps only a remnant of a socket.
+func perSecond(from, to uint64, over time.Duration) uint64 {
+	if to <= from {
+		return 0
+	}
+	return uint64(float64(to-from) / over.Seconds())
+}
+
+// forget drops the entries of sockets that are gone.
+func (h *history) forget() {
+	for n := range h.entries {
+		e := &h.entries[n]
+		if e.used && e.round != h.round {
+			delete(h.index, e.cookie)
+			*e = entry{}
+			h.free = append(h.free, uint32(n))
+		}
+	}
+	h.shrink()
+}
+
+// shrinkAbove is how many entries are kept without asking whether they are
+// used: 100 kB or so.
+const shrinkAbove = 1024
+
+// shrink gives the memory back when most of it is of sockets that are gone: a
+// map and a slice only ever grow by themselves.
+func (h *history) shrink() {
+	live := len(h.index)
+	if len(h.entries) <= shrinkAbove || live > len(h.entries)/4 {
+		return
+	}
+	entries := make([]entry, 0, 2*live)
+	index := make(map[uint64]uint32, 2*live)
+	for _, e := range h.entries {
+		if e.used {
+			index[e.cookie] = uint32(len(entries))
+			entries = append(entries, e)
+		}
+	}
+	h.entries, h.index, h.free = entries, index, nil
+}

@@ -1,0 +1,81 @@
+//go:build linux
+
+package sockdiag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Conn is one netlink socket to the kernel's sock_diag, at the level of whole
+// datagrams. The kernel's own is made by [Dial]; sockdiagtest has a double.
+type Conn interface {
+	// Send sends one request.
+	Send(req *nl.NetlinkRequest) error
+	// Receive reads one datagram into buf and returns its whole length, which
+	// is larger than len(buf) if it did not fit, and the netlink port that sent
+	// it (0: the kernel). It returns once ctx is done.
+	Receive(ctx context.Context, buf []byte) (n int, from uint32, err error)
+	// Port returns the netlink port of this end.
+	Port() (uint32, error)
+	Close()
+}
+
+// Dial opens a netlink socket to the sock_diag of the calling thread's network
+// namespace.
+func Dial() (Conn, error) {
+	// nl's own Subscribe with no group is the way to a socket of one's own.
+	s, err := nl.Subscribe(unix.NETLINK_INET_DIAG)
+	if err != nil {
+		return nil, fmt.Errorf("open a sock_diag socket: %w", err)
+	}
+	return &kernelConn{socket: s}, nil
+}
+
+type kernelConn struct {
+	socket *nl.NetlinkSocket
+}
+
+func (c *kernelConn) Send(req *nl.NetlinkRequest) error { return c.socket.Send(req) }
+
+func (c *kernelConn) Port() (uint32, error) { return c.socket.GetPid() }
+
+func (c *kernelConn) Close() { c.socket.Close() }
+
+// receivePoll bounds how long a cancelled dump waits for a kernel that is
+// silent, which the kernel is not while a dump goes on.
+const receivePoll = 100 * time.Millisecond
+
+// Receive reads with recvfrom into the caller's buffer: nl's own Receive
+// allocates and copies 64 KiB for every datagram, and does not tell a
+// truncated one.
+func (c *kernelConn) Receive(ctx context.Context, buf []byte) (int, uint32, error) {
+	fd := c.socket.GetFd()
+	for {
+		n, from, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+		switch {
+		case err == nil:
+			sender, ok := from.(*unix.SockaddrNetlink)
+			if !ok {
+				return 0, 0, fmt.Errorf("%w: the sender's address is no netlink address", ErrForeign)
+			}
+			return n, sender.Pid, nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			if err := context.Cause(ctx); err != nil {
+				return 0, 0, err
+			}
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			if _, err := unix.Poll(fds, int(receivePoll.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
+				return 0, 0, fmt.Errorf("wait for the kernel's answer: %w", err)
+			}
+		default:
+			return 0, 0, err
+		}
+	}
+}

@@ -1,0 +1,224 @@
+//go:build linux
+
+package sockdiag
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// Errors of a dump, besides [ErrMalformed] and the kernel's own errno.
+var (
+	// ErrTruncated: a datagram was larger than the buffer, or ended within a
+	// message.
+	ErrTruncated = errors.New("truncated sock_diag answer")
+	// ErrForeign: a message that does not answer the request that was sent.
+	ErrForeign = errors.New("message that is no answer to the sock_diag request")
+	// ErrInterrupted: the kernel said (NLM_F_DUMP_INTR) that the tables changed
+	// in a way that may have left sockets out.
+	ErrInterrupted = errors.New("sock_diag dump was interrupted")
+)
+
+// attempts is how often a dump is begun before an interruption or a full
+// receive queue is given up on.
+const attempts = 4
+
+// bufferSize holds every datagram of a dump: the kernel fills what the reader
+// offers, up to 32 KiB (netlink_dump in net/netlink/af_netlink.c).
+const bufferSize = 64 << 10
+
+// Dumper makes dumps of one network namespace, one at a time.
+type Dumper struct {
+	dial  func() (Conn, error)
+	clock func() time.Duration
+	netns uint32
+
+	buf []byte
+	// index is where each cookie of the dump under way stands in the sockets;
+	// kept between dumps, so that it is not grown anew each time.
+	index map[uint64]int
+}
+
+// New returns a Dumper that opens its sockets with dial and marks what it
+// reads with the time by clock and with netns, the inode number of the network
+// namespace that dial leads to.
+func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *Dumper {
+	return &Dumper{
+		dial:  dial,
+		clock: clock,
+		netns: netns,
+		buf:   make([]byte, bufferSize),
+		index: make(map[uint64]int),
+	}
+}
+
+// Dump appends every TCP socket of the namespace to dst, once each, but those
+// in TIME_WAIT and CLOSE, and returns the extended slice. Of a socket that the
+// kernel repeats, the later word is kept. After an error what was appended is
+// of no use; the slice is returned so that its memory is.
+func (d *Dumper) Dump(ctx context.Context, dst []model.Socket) ([]model.Socket, error) {
+	start := len(dst)
+	var err error
+	for range attempts {
+		dst, err = d.attempt(ctx, dst[:start])
+		if !errors.Is(err, ErrInterrupted) && !errors.Is(err, unix.ENOBUFS) {
+			break
+		}
+	}
+	if err != nil {
+		return dst[:start], fmt.Errorf("dump the TCP sockets: %w", err)
+	}
+	return dst, nil
+}
+
+// attempt makes one dump on a socket of its own, so that what is left of a
+// failed one cannot be taken for an answer to the next.
+func (d *Dumper) attempt(ctx context.Context, dst []model.Socket) ([]model.Socket, error) {
+	conn, err := d.dial()
+	if err != nil {
+		return dst, err
+	}
+	defer conn.Close()
+	port, err := conn.Port()
+	if err != nil {
+		return dst, fmt.Errorf("ask for the netlink port: %w", err)
+	}
+	req := newRequest(allStates)
+	if err := conn.Send(req); err != nil {
+		return dst, fmt.Errorf("send the request: %w", err)
+	}
+	clear(d.index)
+	answer := answer{port: port, seq: req.Seq, netns: d.netns, index: d.index}
+	for !answer.done {
+		n, from, err := conn.Receive(ctx, d.buf)
+		if err != nil {
+			return dst, fmt.Errorf("receive: %w", err)
+		}
+		if n > len(d.buf) {
+			return dst, fmt.Errorf("%w: a datagram of %d bytes, where the buffer has %d", ErrTruncated, n, len(d.buf))
+		}
+		if from != 0 {
+			return dst, fmt.Errorf("%w: it comes from netlink port %d, not from the kernel", ErrForeign, from)
+		}
+		answer.seen = d.clock()
+		if dst, err = answer.read(d.buf[:n], dst); err != nil {
+			return dst, err
+		}
+	}
+	if answer.interrupted {
+		return dst, ErrInterrupted
+	}
+	return dst, nil
+}
+
+// answer is what has been read of the answer to one request.
+type answer struct {
+	port, seq, netns  uint32
+	seen              time.Duration
+	index             map[uint64]int
+	done, interrupted bool
+}
+
+// read appends the sockets of one datagram to dst.
+func (a *answer) read(b []byte, dst []model.Socket) ([]model.Socket, error) {
+	if len(b) == 0 {
+		return dst, fmt.Errorf("%w: an empty datagram", ErrTruncated)
+	}
+	for len(b) > 0 && !a.done {
+		if len(b) < unix.SizeofNlMsghdr {
+			return dst, fmt.Errorf("%w: %d bytes, want the %d of nlmsghdr", ErrTruncated, len(b), unix.SizeofNlMsghdr)
+		}
+		// struct nlmsghdr: len (4), type (2), flags (2), seq (4), pid (4).
+		size := int(binary.NativeEndian.Uint32(b))
+		if size < unix.SizeofNlMsghdr {
+			return dst, fmt.Errorf("%w: a message of %d bytes, less than its header", ErrMalformed, size)
+		}
+		if size > len(b) {
+			return dst, fmt.Errorf("%w: a message of %d bytes, of which %d came", ErrTruncated, size, len(b))
+		}
+		kind := binary.NativeEndian.Uint16(b[4:])
+		flags := binary.NativeEndian.Uint16(b[6:])
+		seq := binary.NativeEndian.Uint32(b[8:])
+		port := binary.NativeEndian.Uint32(b[12:])
+		if seq != a.seq || port != a.port {
+			return dst, fmt.Errorf("%w: it has sequence %d and port %d, want %d and %d", ErrForeign, seq, port, a.seq, a.port)
+		}
+		if flags&unix.NLM_F_DUMP_INTR != 0 {
+			a.interrupted = true
+		}
+		payload := b[unix.SizeofNlMsghdr:size]
+		switch kind {
+		case getSock:
+			var err error
+			if dst, err = a.add(payload, dst); err != nil {
+				return dst, err
+			}
+		case unix.NLMSG_DONE:
+			a.done = true
+			// A dump that failed on its way ends with the errno here, and looks
+			// like a short or empty one to who does not read it.
+			if err := errno("NLMSG_DONE", payload, true); err != nil {
+				return dst, err
+			}
+		case unix.NLMSG_ERROR:
+			if err := errno("NLMSG_ERROR", payload, false); err != nil {
+				return dst, err
+			}
+			return dst, fmt.Errorf("%w: an acknowledgement where a dump was asked for", ErrForeign)
+		case unix.NLMSG_NOOP:
+		default:
+			return dst, fmt.Errorf("%w: its type is %d, want %d", ErrForeign, kind, getSock)
+		}
+		b = b[min(align4(size), len(b)):]
+	}
+	return dst, nil
+}
+
+// add appends the socket of one message, or puts it in the place of an earlier
+// word of the same socket. It is parsed where it is to stand, not copied.
+func (a *answer) add(payload []byte, dst []model.Socket) ([]model.Socket, error) {
+	n := len(dst)
+	if n < cap(dst) {
+		dst = dst[:n+1]
+	} else {
+		dst = append(dst, model.Socket{})
+	}
+	s := &dst[n]
+	if err := parseMessage(payload, s); err != nil {
+		return dst[:n], err
+	}
+	s.Seen, s.NetNS = a.seen, a.netns
+	if at, repeated := a.index[s.Cookie]; repeated {
+		dst[at] = *s
+		return dst[:n], nil
+	}
+	a.index[s.Cookie] = n
+	return dst, nil
+}
+
+// errno returns the error that a NLMSG_DONE or NLMSG_ERROR carries: a negative
+// errno, as a native 32-bit integer. A NLMSG_DONE without a payload is none.
+func errno(kind string, payload []byte, mayBeEmpty bool) error {
+	if len(payload) == 0 && mayBeEmpty {
+		return nil
+	}
+	if len(payload) < 4 {
+		return fmt.Errorf("%w: %s of %d bytes, want 4", ErrMalformed, kind, len(payload))
+	}
+	code := int32(binary.NativeEndian.Uint32(payload))
+	switch {
+	case code == 0:
+		return nil
+	case code > 0:
+		return fmt.Errorf("%w: %s with errno %d, want it negative", ErrMalformed, kind, code)
+	default:
+		return fmt.Errorf("the kernel refused: %w", unix.Errno(-code))
+	}
+}

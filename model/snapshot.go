@@ -1,0 +1,55 @@
+package model
+
+import "time"
+
+// Snapshot is all sockets of one dump, joined with what else is known of them.
+// Whoever was handed one reads it and changes nothing.
+type Snapshot struct {
+	// Began is when the dump was begun, by the monotonic clock of Socket.Seen.
+	Began time.Duration
+	// Sockets has every socket once, in the kernel's order.
+	Sockets []Socket
+	// Known has at each index what is known of the socket at that index.
+	Known []Known
+	// Owners are the processes that Known.Owner points to, each once; empty
+	// if the owners were not asked for.
+	Owners []Owner
+	// IDs makes the connection_id of this boot.
+	IDs *ConnectionIDs
+}
+
+// Known is what this host knows of a socket beyond the kernel's dump.
+type Known struct {
+	// Age is how long ago the socket was opened.
+	Age time.Duration
+	// Download and Upload are the current payload rates, bytes per second.
+	Download, Upload uint64
+	// Owner is an index into Snapshot.Owners, or NoOwner.
+	Owner int32
+	// AgeExact is false where Age is only a floor: the socket is older than
+	// the first dump that showed it, by an unknown time.
+	AgeExact bool
+	// Incoming is set where the peer opened the connection.
+	Incoming bool
+}
+
+// NoOwner is Known.Owner where no owner is known.
+const NoOwner int32 = -1
+
+// Owner is a process that holds a socket open.
+type Owner struct {
+	// PID is its number as seen by this daemon.
+	PID int32
+	// Name is its comm, at most 15 bytes, of any value but NUL.
+	Name string
+}
+
+// Owner returns the owner of the socket at index i, or nil where none is
+// known.
+func (s *Snapshot) Owner(i int) *Owner {
+	n := s.Known[i].Owner
+	if n < 0 || int(n) >= len(s.Owners) {
+		return nil
+	}
+	return &s.Owners[n]
+}
