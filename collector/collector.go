@@ -18,14 +18,8 @@ import (
 // begun before, the end of Run.
 var ErrStopped = errors.New("the collector has stopped")
 
-// Want says what a snapshot is to be joined with beyond age, rates and
-// direction, which are always there.
-type Want struct {
-	// Owners joins the processes that hold the sockets.
-	Owners bool
-}
-
-func (w Want) and(other Want) Want { return Want{Owners: w.Owners || other.Owners} }
+// ErrNoDump is LastDump's answer before the first dump has ended.
+var ErrNoDump = errors.New("no dump has been made yet")
 
 // Options are what a Collector is made of.
 type Options struct {
@@ -51,10 +45,11 @@ type Collector struct {
 	// wake tells Run of a pending flight.
 	wake chan struct{}
 
-	mu      sync.Mutex
-	pending *flight // not begun yet; requests still board it
-	stopped bool
-	idle    []*model.Snapshot // for reuse
+	mu       sync.Mutex
+	pending  *flight // not begun yet; requests still board it
+	stopped  bool
+	lastDump error
+	idle     []*model.Snapshot // for reuse
 }
 
 // flight is a dump and those who wait for it.
@@ -80,6 +75,8 @@ func New(o Options) *Collector {
 		history: newHistory(),
 		wanted:  make(map[uint32]int32),
 		wake:    make(chan struct{}, 1),
+
+		lastDump: ErrNoDump,
 	}
 }
 
@@ -116,6 +113,14 @@ func (c *Collector) Snapshot(ctx context.Context, want Want) (snap *model.Snapsh
 		return nil, nil, f.err
 	}
 	return f.lease.snap, func() { c.release(f.lease) }, nil
+}
+
+// LastDump returns the error of the latest dump, and ErrNoDump before the
+// first has ended.
+func (c *Collector) LastDump() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastDump
 }
 
 // leave takes one who no longer waits off a flight.
@@ -197,6 +202,9 @@ func (c *Collector) board() *flight {
 // history took.
 func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 	snap, took, err := c.collect(ctx, f.want)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", ErrStopped, err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.lease, f.err = &lease{snap: snap, readers: f.waiting}, err
@@ -226,6 +234,9 @@ func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, ti
 	snap.Began = c.options.Clock()
 	var err error
 	snap.Sockets, err = c.options.Dumper.Dump(ctx, snap.Sockets[:0])
+	c.mu.Lock()
+	c.lastDump = err
+	c.mu.Unlock()
 	if err != nil {
 		return snap, c.options.Clock() - snap.Began, err
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // inside is set in the environment of the process that is in the namespace.
-const inside = "CONNECTIONSD_TEST_IN_NETNS"
+const inside = "NETNSTEST_INSIDE"
 
 // Main is to be called from TestMain. It runs the test binary again in a new
 // network namespace, whose loopback interface it brings up, and leaves with its

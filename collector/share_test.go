@@ -1,0 +1,189 @@
+//go:build linux
+
+package collector_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/sockdiag"
+	"github.com/connectionsd/connectionsd/collector/sockdiag/sockdiagtest"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// slow is a kernel whose dumps take a second each.
+type slow struct {
+	sockdiag.Conn
+}
+
+func (s slow) Send(req *nl.NetlinkRequest) error {
+	time.Sleep(time.Second)
+	return s.Conn.Send(req)
+}
+
+// run runs a collector on dial in a bubble.
+func run(t *testing.T, dial func() (sockdiag.Conn, error), onSampleError func(error), test func(ctx context.Context, stop func(), c *collector.Collector)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		clock := func() time.Duration { return time.Since(began) }
+		c := collector.New(collector.Options{
+			Dumper:        sockdiag.New(dial, clock, 1),
+			Owners:        owner.NewFinder("/proc"),
+			Clock:         clock,
+			IDs:           model.NewConnectionIDs([16]byte{}),
+			OnSampleError: onSampleError,
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { c.Run(ctx); close(done) }()
+		stop := func() { cancel(); <-done }
+		defer stop()
+		test(t.Context(), stop, c)
+	})
+}
+
+// A request is answered by a dump that began after it arrived, and those that
+// arrive during a dump share the next one.
+func TestRequestsShareDumps(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
+	dial := func() (sockdiag.Conn, error) {
+		conn, err := kernel.Dial()
+		return slow{conn}, err
+	}
+	run(t, dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		began := time.Now()
+		synctest.Wait() // the sampler's first dump runs, until 1 s
+		var group sync.WaitGroup
+		var early, late atomic.Int64
+		ask := func(ends *atomic.Int64) {
+			group.Go(func() {
+				arrived := time.Since(began)
+				snap, release, err := c.Snapshot(ctx, collector.Want{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer release()
+				if snap.Began < arrived {
+					t.Errorf("arrived at %v, answered by the dump that began at %v", arrived, snap.Began)
+				}
+				ends.Store(int64(time.Since(began)))
+			})
+		}
+		for range 10 {
+			ask(&early)
+		}
+		time.Sleep(1500 * time.Millisecond) // the dump for those ten runs, until 2 s
+		for range 10 {
+			ask(&late)
+		}
+		group.Wait()
+		if early.Load() != int64(2*time.Second) || late.Load() != int64(3*time.Second) {
+			t.Errorf("answered after %v and %v, want 2s and 3s", time.Duration(early.Load()), time.Duration(late.Load()))
+		}
+		if kernel.Begun() != 3 {
+			t.Errorf("%d dumps, want 3: the sampler's and one for each ten requests", kernel.Begun())
+		}
+	})
+}
+
+// Who no longer waits costs no dump.
+func TestRequestsThatLeave(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
+	dial := func() (sockdiag.Conn, error) {
+		conn, err := kernel.Dial()
+		return slow{conn}, err
+	}
+	run(t, dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		synctest.Wait() // the sampler's first dump runs
+		why := errors.New("the client left")
+		ctx, cancel := context.WithTimeoutCause(ctx, 100*time.Millisecond, why)
+		defer cancel()
+		if _, _, err := c.Snapshot(ctx, collector.Want{}); !errors.Is(err, why) {
+			t.Errorf("error %v, want %v", err, why)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		if kernel.Begun() != 1 {
+			t.Errorf("%d dumps, want the sampler's first alone", kernel.Begun())
+		}
+	})
+}
+
+// A dump that fails fails the requests that wait for it, and no later one.
+func TestFaultPasses(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{
+		sockdiagtest.Sockets(),
+		{sockdiagtest.Done(unix.ENOMEM)},
+		sockdiagtest.Sockets(sockdiagtest.Payload(conversation(1, nil))),
+		{sockdiagtest.Done(unix.ENOMEM)},
+		sockdiagtest.Sockets(sockdiagtest.Payload(conversation(1, nil))),
+	}}
+	var sampleErrors atomic.Int32
+	run(t, kernel.Dial, func(error) { sampleErrors.Add(1) }, func(ctx context.Context, _ func(), c *collector.Collector) {
+		synctest.Wait() // the sampler's first dump is done
+		if _, _, err := c.Snapshot(ctx, collector.Want{}); !errors.Is(err, unix.ENOMEM) {
+			t.Errorf("error %v, want ENOMEM", err)
+		}
+		if err := c.LastDump(); !errors.Is(err, unix.ENOMEM) {
+			t.Errorf("last dump: %v, want ENOMEM", err)
+		}
+		snap, release, err := c.Snapshot(ctx, collector.Want{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.LastDump(); err != nil {
+			t.Errorf("last dump: %v, want none", err)
+		}
+		if len(snap.Sockets) != 1 {
+			t.Errorf("%d sockets, want 1", len(snap.Sockets))
+		}
+		release()
+		time.Sleep(1500 * time.Millisecond)
+		if sampleErrors.Load() != 1 {
+			t.Errorf("the sampler told of %d errors, want 1", sampleErrors.Load())
+		}
+		snap, release, err = c.Snapshot(ctx, collector.Want{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+		if got := snap.Known[0].Age; got != 1500*time.Millisecond {
+			t.Errorf("age %v after a failed dump, want 1.5s: the history is kept", got)
+		}
+	})
+}
+
+func TestStop(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
+	run(t, kernel.Dial, nil, func(ctx context.Context, stop func(), c *collector.Collector) {
+		stop()
+		if _, _, err := c.Snapshot(ctx, collector.Want{}); !errors.Is(err, collector.ErrStopped) {
+			t.Errorf("error %v, want ErrStopped", err)
+		}
+	})
+	// The kernel is silent while a request waits.
+	silent := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{{}}}
+	run(t, silent.Dial, nil, func(ctx context.Context, stop func(), c *collector.Collector) {
+		answered := make(chan error, 1)
+		go func() {
+			_, _, err := c.Snapshot(ctx, collector.Want{})
+			answered <- err
+		}()
+		synctest.Wait()
+		stop()
+		if err := <-answered; !errors.Is(err, collector.ErrStopped) {
+			t.Errorf("error %v, want ErrStopped", err)
+		}
+	})
+}
