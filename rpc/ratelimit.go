@@ -1,0 +1,126 @@
+package rpc
+
+import (
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
+)
+
+// maxClients is how many clients the rate limit remembers. Nothing may grow with what a client sends, and an address
+// costs a client nothing. The client that was silent longest is forgotten first; it comes back with a full bucket, so
+// evading the limit that way takes more addresses than this.
+const maxClients = 8192
+
+// maxWait is the longest wait a client is told, however slowly its bucket fills.
+const maxWait = 24 * time.Hour
+
+// rateLimit gives every client a bucket of tokens that fills at a steady rate. A request takes one token on arrival, and
+// a batch of n calls n-1 more once it is read and before any of it is executed. What was taken is not given back.
+//
+// A batch of more calls than the bucket holds is refused however long its client waits; the wait it is told is the time
+// in which the same calls could be made one by one.
+//
+// A nil *rateLimit admits everything.
+type rateLimit struct {
+	perSecond rate.Limit
+	burst     int
+	now       func() time.Time
+
+	mu      sync.Mutex
+	clients *simplelru.LRU[netip.Addr, *rate.Limiter]
+}
+
+// newRateLimit returns a limit of perSecond tokens a second and buckets of burst tokens, at least one. Without a
+// positive perSecond there is no limit.
+func newRateLimit(perSecond float64, burst int, now func() time.Time) *rateLimit {
+	if !(perSecond > 0) {
+		return nil
+	}
+	clients, err := simplelru.NewLRU[netip.Addr, *rate.Limiter](maxClients, nil)
+	if err != nil {
+		panic(err) // only for a size that is not positive
+	}
+	return &rateLimit{perSecond: rate.Limit(perSecond), burst: max(burst, 1), now: now, clients: clients}
+}
+
+// admit refuses the requests of clients whose bucket is empty, in the style of the path's face.
+func (l *rateLimit) admit(faceOf func(*http.Request) face, next http.Handler) http.Handler {
+	if l == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wait, ok := l.take(clientOf(r), 1, 1); !ok {
+			faceOf(r).writeTooMany(w, wait)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// charge takes n more tokens for a request that was admitted. If the bucket does not hold them it takes none and returns
+// how long the client should wait before it sends the same request again, which will cost n+1.
+func (l *rateLimit) charge(r *http.Request, n int) (wait time.Duration, ok bool) {
+	if l == nil || n <= 0 {
+		return 0, true
+	}
+	return l.take(clientOf(r), n, n+1)
+}
+
+// take takes n tokens from the bucket of client, or tells how long it takes to hold again tokens.
+func (l *rateLimit) take(client netip.Addr, n, again int) (wait time.Duration, ok bool) {
+	bucket, now := l.bucket(client), l.now()
+	if bucket.AllowN(now, n) {
+		return 0, true
+	}
+	seconds := (float64(again) - bucket.TokensAt(now)) / float64(l.perSecond)
+	return time.Duration(min(seconds, maxWait.Seconds()) * float64(time.Second)), false
+}
+
+func (l *rateLimit) bucket(client netip.Addr) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bucket, ok := l.clients.Get(client)
+	if !ok {
+		bucket = rate.NewLimiter(l.perSecond, l.burst)
+		l.clients.Add(client, bucket)
+	}
+	return bucket
+}
+
+// clientOf is whose bucket a request is paid from: an IPv4 address, or an IPv6 /64, which is what one customer gets and
+// can choose addresses from at will. Clients without an address, those of a unix socket, share one bucket.
+func clientOf(r *http.Request) netip.Addr {
+	addr := middleware.GetClientIPAddr(r.Context())
+	if !addr.Is6() {
+		return addr
+	}
+	prefix, _ := addr.Prefix(64) // an IPv6 address has one
+	return prefix.Addr()
+}
+
+// clientIP finds out for clientOf who the client is: the peer, or if the peer is a trusted proxy, the last address in
+// X-Forwarded-For that is not one. A trusted proxy that names no client is the client itself.
+func clientIP(trusted []netip.Prefix, next http.Handler) http.Handler {
+	if len(trusted) > 0 {
+		cidrs := make([]string, len(trusted))
+		for i, prefix := range trusted {
+			cidrs[i] = prefix.String()
+		}
+		next = middleware.ClientIPFromXFF(cidrs...)(next)
+	}
+	return middleware.ClientIPFromRemoteAddr(next)
+}
+
+// writeTooMany answers 429. Retry-After has whole seconds, rounded up.
+func (f face) writeTooMany(w http.ResponseWriter, wait time.Duration) {
+	seconds := max(1, int64(math.Ceil(wait.Seconds())))
+	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+	f.writeStatus(w, http.StatusTooManyRequests, "Too Many Requests", "")
+}

@@ -1,0 +1,174 @@
+package rpc
+
+import (
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+
+	"github.com/rs/zerolog"
+
+	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/service"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// restConnections is GET /api/connections.
+type restConnections struct {
+	collector Collector
+	services  *service.Table
+	buffers   *buffers
+	log       zerolog.Logger
+}
+
+// RESTConnections returns the handler of GET /api/connections: the listeners and the established connections of one
+// fresh snapshot, with their owners. log gets the reason of a 500, which the client is not told.
+func RESTConnections(c Collector, services *service.Table, log zerolog.Logger) http.Handler {
+	return &restConnections{collector: c, services: services, buffers: new(buffers), log: log}
+}
+
+func (h *restConnections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		restFace.writeStatus(w, http.StatusBadRequest, "the query string cannot be read: "+err.Error(), "")
+		return
+	}
+	if len(query) > 0 {
+		name := slices.Min(slices.Collect(maps.Keys(query)))
+		restFace.writeStatus(w, http.StatusBadRequest, abridged(name)+": no such parameter, want none", "")
+		return
+	}
+	snap, release, err := h.collector.Snapshot(r.Context(), collector.Want{Owners: true})
+	if err != nil {
+		event := h.log.Error()
+		if r.Context().Err() != nil {
+			event = h.log.Debug() // the client left
+		}
+		event.Str("path", r.URL.Path).Err(err).Msg("request failed")
+		restFace.writeStatus(w, http.StatusInternalServerError, "Failed to get connections", "")
+		return
+	}
+	defer release()
+	buf := h.buffers.get()
+	body := h.appendAnswer(*buf, snap)
+	writeJSON(w, http.StatusOK, body)
+	h.buffers.put(buf, body)
+}
+
+func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte {
+	labels := make(listenerLabels)
+	dst = append(dst, `{"listeners":[`...)
+	first := true
+	for i := range snap.Sockets {
+		if snap.Sockets[i].State != model.Listen {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		listener := h.listener(snap, i)
+		labels.add(&snap.Sockets[i], listener.ServiceLabel)
+		dst = listener.AppendJSON(dst)
+	}
+	dst = append(dst, `],"connections":[`...)
+	local := localAddresses(snap)
+	first = true
+	for i := range snap.Sockets {
+		if snap.Sockets[i].State != model.Established {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		flow := h.flow(snap, i, labels, local)
+		dst = flow.AppendJSON(dst)
+	}
+	return append(dst, `]}`...)
+}
+
+func (h *restConnections) listener(snap *model.Snapshot, i int) model.Listener {
+	s := &snap.Sockets[i]
+	end := s.Local()
+	l := model.Listener{
+		Address:            end.Addr(),
+		AddressDescription: model.DescribeBind(end.Addr(), s.V6Only),
+		Port:               end.Port(),
+	}
+	if owner := snap.Owner(i); owner != nil {
+		l.PID, l.ProcessName = owner.PID, owner.Name
+	}
+	known := h.services.Listening(l.ProcessName, l.Port)
+	l.ServiceLabel, l.ProcessIconType = known.Label, known.Icon
+	return l
+}
+
+func (h *restConnections) flow(snap *model.Snapshot, i int, labels listenerLabels, local map[[16]byte]struct{}) model.Flow {
+	s := &snap.Sockets[i]
+	f := model.Flow{From: s.Local(), To: s.Remote()}
+	if owner := snap.Owner(i); owner != nil {
+		f.FromPID, f.FromProcessName = owner.PID, owner.Name
+	}
+	here := f.To.Addr().IsLoopback()
+	if !here {
+		_, here = local[s.RemoteIP]
+	}
+	if here {
+		f.ToLabel = labels.of(s.RemoteIP, s.RemotePort)
+	}
+	if f.ToLabel == "" {
+		known, _ := h.services.Port(f.To.Port())
+		f.ToLabel = known.Label
+	}
+	return f
+}
+
+// listenerLabels are the labels of this host's listeners, by where they listen.
+type listenerLabels map[endpoint]string
+
+type endpoint struct {
+	ip   [16]byte
+	port uint16
+}
+
+var (
+	anyIPv4 = netip.IPv4Unspecified().As16()
+	anyIPv6 = netip.IPv6Unspecified().As16()
+)
+
+func (l listenerLabels) add(s *model.Socket, label string) {
+	l[endpoint{s.LocalIP, s.LocalPort}] = label
+	if s.LocalIP != anyIPv6 || s.V6Only {
+		return
+	}
+	// It takes IPv4 connections too, where no listener has that address to itself.
+	dual := endpoint{anyIPv4, s.LocalPort}
+	if _, taken := l[dual]; !taken {
+		l[dual] = label
+	}
+}
+
+// of returns the label of who listens at an address of this host, "" if nobody does.
+func (l listenerLabels) of(ip [16]byte, port uint16) string {
+	if label, ok := l[endpoint{ip, port}]; ok {
+		return label
+	}
+	if netip.AddrFrom16(ip).Is4In6() {
+		return l[endpoint{anyIPv4, port}]
+	}
+	return l[endpoint{anyIPv6, port}]
+}
+
+// localAddresses are the addresses of this host that a connection of the snapshot ends at. A remote end that is at one
+// of them, or at a loopback address, is on this host.
+func localAddresses(snap *model.Snapshot) map[[16]byte]struct{} {
+	local := make(map[[16]byte]struct{})
+	for i := range snap.Sockets {
+		if s := &snap.Sockets[i]; s.State == model.Established {
+			local[s.LocalIP] = struct{}{}
+		}
+	}
+	return local
+}
