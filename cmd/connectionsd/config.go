@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
+)
+
+// Config is what serve is told to do: each key's value from its strongest origin, checked. keys says what each means.
+type Config struct {
+	RPCBindIP           netip.Addr
+	RPCBindPort         uint16 // 0: any free port
+	ConfirmExternalBind bool
+	RateLimit           float64 // requests a second for each client; 0: no limit
+	RateBurst           int     // at least 1
+	TrustedProxies      []netip.Prefix
+	Height              uint64
+	LogLevel            zerolog.Level
+	LogFormat           logFormat
+	ConfigFile          string // "" for none
+}
+
+// setting is a value as it was written down, and where.
+type setting struct {
+	Value  string
+	Origin string // "--height", "CONNECTIONSD_HEIGHT" or "FILE:3 height"
+}
+
+// envPrefix starts the name of every environment variable that is this program's.
+const envPrefix = "CONNECTIONSD_"
+
+// resolve returns the configuration of flags (parsed, registered by addFlags), environ ("NAME=value" each, as from
+// os.Environ) and the configuration file that one of them names, in that order of precedence, with defaults for the rest.
+//
+// An error names the origin of what is wrong, the value and what would be right. A wrong value is an error even where a
+// stronger origin overrides it.
+func resolve(flags *pflag.FlagSet, environ []string) (Config, error) {
+	if err := checkVariables(environ); err != nil {
+		return Config{}, err
+	}
+	origins := []koanf.Provider{environProvider(environ), flagProvider(flags)}
+	cfg, all, err := load(origins)
+	if err != nil {
+		return Config{}, err
+	}
+	if cfg.ConfigFile != "" {
+		file := configFile{path: cfg.ConfigFile, origin: written(all, configFileKey)[0].Origin}
+		if cfg, all, err = load(slices.Insert(origins, 0, koanf.Provider(file))); err != nil {
+			return Config{}, err
+		}
+	}
+	if !cfg.RPCBindIP.IsLoopback() && !cfg.ConfirmExternalBind {
+		s := written(all, "rpc-bind-ip")[0] // there is one: the default is a loopback address
+		return Config{}, fmt.Errorf("%s %q: not a loopback address, and no login or token protects it: "+
+			"want a loopback address such as 127.0.0.1, or --confirm-external-bind to answer all who can reach it", s.Origin, s.Value)
+	}
+	return cfg, nil
+}
+
+// load reads origins, the weakest first, over the defaults. all holds what was written down ([]setting) by key.
+func load(origins []koanf.Provider) (cfg Config, all *koanf.Koanf, err error) {
+	all = koanf.New(".")
+	for _, origin := range origins {
+		if err := all.Load(origin, nil); err != nil {
+			return Config{}, nil, err
+		}
+		// After each origin, not once at the end: what this one says is checked before the next overrides it.
+		for _, k := range keys() {
+			settings := written(all, k.name)
+			if settings == nil {
+				settings = []setting{{Value: k.byDefault}}
+			}
+			if err := k.store(&cfg, settings); err != nil {
+				return Config{}, nil, err
+			}
+		}
+	}
+	return cfg, all, nil
+}
+
+// written returns what the strongest origin in all says of a key, nil when none speaks of it.
+func written(all *koanf.Koanf, name string) []setting {
+	settings, _ := all.Get(name).([]setting)
+	return settings
+}
+
+// checkVariables refuses a variable of environ that is named like this program's and sets none of its keys.
+func checkVariables(environ []string) error {
+	var known []string
+	for _, k := range keys() {
+		known = append(known, strings.TrimPrefix(k.variable(), envPrefix))
+	}
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		name, ours := strings.CutPrefix(name, envPrefix)
+		if !ours || slices.Contains(known, name) {
+			continue
+		}
+		near := nearest(name, known)
+		if near != "" {
+			near = envPrefix + near
+		}
+		return unknown("variable", envPrefix+name, near, "connectionsd serve --help")
+	}
+	return nil
+}
+
+// environProvider reads the variables of environ, which checkVariables has passed.
+func environProvider(environ []string) koanf.Provider {
+	return env.Provider("", env.Opt{
+		Prefix:      envPrefix,
+		EnvironFunc: func() []string { return environ },
+		TransformFunc: func(name, value string) (string, any) {
+			key := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "_", "-"))
+			return key, []setting{{Value: value, Origin: name}}
+		},
+	})
+}
+
+func flagProvider(flags *pflag.FlagSet) koanf.Provider {
+	return posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
+		v, ok := f.Value.(*flagValue)
+		if !ok { // cobra's --help
+			return "", nil
+		}
+		var settings []setting
+		for _, value := range v.values {
+			settings = append(settings, setting{Value: value, Origin: "--" + f.Name})
+		}
+		return f.Name, settings
+	})
+}
+
+// addFlags registers a flag for each key. They only note what they are given: resolve checks it, with the other origins.
+func addFlags(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	for _, k := range keys() {
+		f := flags.VarPF(&flagValue{key: k}, k.name, "", k.usage)
+		if k.kind == toggle {
+			f.NoOptDefVal = "true"
+		}
+	}
+}
+
+// flagValue is the pflag.Value of a key's flag.
+type flagValue struct {
+	key    key
+	values []string // in the order given
+}
+
+// Set notes value.
+func (v *flagValue) Set(value string) error {
+	if len(v.values) > 0 && v.key.kind != list {
+		return fmt.Errorf("already set to %q: want this flag once", v.values[0])
+	}
+	v.values = append(v.values, value)
+	return nil
+}
+
+// String returns the default, which is all that pflag asks it for.
+func (v *flagValue) String() string { return v.key.byDefault }
+
+// Type returns the placeholder that stands for the value in the help; pflag prints none for "bool".
+func (v *flagValue) Type() string { return v.key.placeholder }

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rs/zerolog"
+)
+
+// kind is how often a key may be given, and whether its flag needs a value.
+type kind int
+
+const (
+	single kind = iota // one value
+	list               // any number of values: repeated, separated by commas, or both
+	toggle             // one value; the flag alone means true
+)
+
+// key is one thing that can be configured: a flag, an environment variable and a key of the configuration file.
+type key struct {
+	name        string // of the key in the file, and of the flag with -- before it
+	kind        kind
+	placeholder string // for the value, in the help
+	byDefault   string // as it would be written down
+	usage       string
+	// store sets the key's field of c to what settings say (at least one; more only for a list).
+	store func(c *Config, settings []setting) error
+}
+
+// variable returns the name of the environment variable that sets k.
+func (k key) variable() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.name, "-", "_"))
+}
+
+// keys returns every key, in the order of the help. All that is known of a key stands in its line here.
+func keys() []key {
+	return []key{
+		{
+			"rpc-bind-ip", single, "IP", "127.0.0.1", "IP address to listen on",
+			one(func(c *Config) *netip.Addr { return &c.RPCBindIP }, parseIP),
+		},
+		{
+			"rpc-bind-port", single, "PORT", "18081", "TCP port to listen on (0: any free port)",
+			one(func(c *Config) *uint16 { return &c.RPCBindPort }, parsePort),
+		},
+		{
+			"confirm-external-bind", toggle, "bool", "false", "allow a --rpc-bind-ip that other hosts can reach",
+			one(func(c *Config) *bool { return &c.ConfirmExternalBind }, parseBool),
+		},
+		{
+			"rate-limit", single, "NUMBER", "50", "requests a second allowed to each client (0: no limit)",
+			one(func(c *Config) *float64 { return &c.RateLimit }, parseRate),
+		},
+		{
+			"rate-burst", single, "N", "100", "requests a client may make at once before --rate-limit holds it back",
+			one(func(c *Config) *int { return &c.RateBurst }, parseBurst),
+		},
+		{
+			"trusted-proxy", list, "CIDR", "", "addresses whose X-Forwarded-For names the client; may be repeated",
+			each(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, parsePrefix),
+		},
+		{
+			"height", single, "N", "0", "height placeholder: the chain height told of every peer",
+			one(func(c *Config) *uint64 { return &c.Height }, parseHeight),
+		},
+		{
+			"log-level", single, "LEVEL", "info", "least level logged: trace, debug, info, warn or error",
+			one(func(c *Config) *zerolog.Level { return &c.LogLevel }, parseLogLevel),
+		},
+		{
+			"log-format", single, "FORMAT", "auto", "auto, json or console (auto: console on a terminal, else json)",
+			one(func(c *Config) *logFormat { return &c.LogFormat }, parseLogFormat),
+		},
+		{
+			configFileKey, single, "FILE", "", "read key=value lines from FILE",
+			one(func(c *Config) *string { return &c.ConfigFile }, func(s string) (string, error) { return s, nil }),
+		},
+	}
+}
+
+// one stores the one value of a single or toggle.
+func one[T any](field func(*Config) *T, parse func(string) (T, error)) func(*Config, []setting) error {
+	return func(c *Config, settings []setting) error {
+		s := settings[0]
+		v, err := parse(s.Value)
+		if err != nil {
+			return fmt.Errorf("%s %.100q: %w", s.Origin, s.Value, err)
+		}
+		*field(c) = v
+		return nil
+	}
+}
+
+// each stores the values of a list; an empty setting adds none.
+func each[T any](field func(*Config) *[]T, parse func(string) (T, error)) func(*Config, []setting) error {
+	return func(c *Config, settings []setting) error {
+		var all []T
+		for _, s := range settings {
+			if s.Value == "" {
+				continue
+			}
+			for item := range strings.SplitSeq(s.Value, ",") {
+				item = strings.TrimSpace(item)
+				v, err := parse(item)
+				if err != nil {
+					return fmt.Errorf("%s %.100q: %w", s.Origin, item, err)
+				}
+				all = append(all, v)
+			}
+		}
+		*field(c) = all
+		return nil
+	}
+}
+
+// The parsers below say in their error what they want; who calls them adds where the text comes from.
+
+// parseIP reads an IP address. An IPv4 address written as IPv6 (::ffff:127.0.0.1) is the IPv4 one.
+func parseIP(s string) (netip.Addr, error) {
+	ip, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, errors.New("want an IP address such as 127.0.0.1 or ::1")
+	}
+	return ip.Unmap(), nil
+}
+
+func parsePort(s string) (uint16, error) {
+	port, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return 0, errors.New("want a port from 1 to 65535 (0: any free port)")
+	}
+	return uint16(port), nil
+}
+
+func parseBool(s string) (bool, error) {
+	switch s {
+	case "1", "true":
+		return true, nil
+	case "0", "false":
+		return false, nil
+	}
+	return false, errors.New("want 1, 0, true or false")
+}
+
+func parseRate(s string) (float64, error) {
+	rate, err := strconv.ParseFloat(s, 64)
+	// ParseFloat knows NaN and infinity, which are no rates.
+	if err != nil || rate < 0 || math.IsNaN(rate) || math.IsInf(rate, 0) {
+		return 0, errors.New("want a number of requests a second, 0 or more (0: no limit)")
+	}
+	return rate, nil
+}
+
+func parseBurst(s string) (int, error) {
+	burst, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || burst < 1 {
+		return 0, errors.New("want a whole number from 1 to 2147483647")
+	}
+	return int(burst), nil
+}
+
+// parsePrefix reads an address range (10.0.0.0/8) or one address. Bits beyond the prefix are cleared, and a range of IPv4
+// addresses written as IPv6 is the IPv4 one: netip.Prefix.Contains would never match it.
+func parsePrefix(s string) (netip.Prefix, error) {
+	want := errors.New("want an address range such as 10.0.0.0/8, or one IP address")
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil {
+		ip, err := netip.ParseAddr(s)
+		if err != nil || ip.Zone() != "" {
+			return netip.Prefix{}, want
+		}
+		prefix = netip.PrefixFrom(ip, ip.BitLen())
+	}
+	if ip := prefix.Addr(); ip.Is4In6() {
+		if prefix.Bits() < 96 {
+			return netip.Prefix{}, want
+		}
+		prefix = netip.PrefixFrom(ip.Unmap(), prefix.Bits()-96)
+	}
+	return prefix.Masked(), nil
+}
+
+func parseHeight(s string) (uint64, error) {
+	height, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return 0, errors.New("want a whole number from 0 to 18446744073709551615")
+	}
+	return height, nil
+}
+
+func parseLogLevel(s string) (zerolog.Level, error) {
+	levels := []zerolog.Level{zerolog.TraceLevel, zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel, zerolog.ErrorLevel}
+	i := slices.IndexFunc(levels, func(l zerolog.Level) bool { return l.String() == s })
+	if i < 0 {
+		return 0, errors.New("want trace, debug, info, warn or error")
+	}
+	return levels[i], nil
+}
+
+func parseLogFormat(s string) (logFormat, error) {
+	switch f := logFormat(s); f {
+	case logAuto, logJSON, logConsole:
+		return f, nil
+	}
+	return "", errors.New("want auto, json or console")
+}

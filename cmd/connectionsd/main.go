@@ -1,0 +1,19 @@
+// Command connectionsd tells which TCP connections this host has, as Monero's get_connections and as GET /api/connections.
+//
+// This package holds the command line, the configuration and the wiring, and nothing that another package could hold. It
+// may import every package of the project; none imports it.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks for an orderly end; from then on a second one kills, should that end hang.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, os.Environ()))
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/service"
+	"github.com/connectionsd/connectionsd/rpc"
+)
+
+// serve answers requests as cfg says until ctx is cancelled, which is no error. A command line to copy goes to stdout once
+// the daemon answers.
+func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error {
+	host, err := collector.NewHost(func(err error) { log.Error().Err(err).Msg("sample failed") })
+	if err != nil {
+		return err
+	}
+	degraded, err := probe(log)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+
+	// The collector outlives ctx: the requests in flight still need it while the server drains.
+	collecting, stopCollecting := context.WithCancel(context.WithoutCancel(ctx))
+	var collectorDone sync.WaitGroup
+	collectorDone.Go(func() { host.Run(collecting) })
+	defer func() {
+		stopCollecting()
+		collectorDone.Wait()
+	}()
+
+	info, _ := debug.ReadBuildInfo()
+	built := readBuild(version, info)
+	log.Info().Str("version", built.version).Stringer("address", listener.Addr()).Msg("listening")
+	if _, err := fmt.Fprintln(stdout, example(listener.Addr())); err != nil {
+		log.Warn().Err(err).Msg("print the example failed")
+	}
+	server := rpc.Server{Handler: newHandler(cfg, host, degraded, built, log), Log: log}
+	if err := server.Serve(ctx, listener); err != nil {
+		return err
+	}
+	log.Info().Msg("stopped")
+	return nil
+}
+
+// probe finds out once what this process must do without.
+func probe(log zerolog.Logger) ([]rpc.Degradation, error) {
+	err := owner.CheckPrivilege()
+	var missing *owner.PrivilegeError
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.As(err, &missing):
+		log.Warn().Str("feature", "owners").Strs("missing", missing.Missing).
+			Msg("the owners of other users' sockets are left out: run as root or grant the missing capabilities")
+		return []rpc.Degradation{{Feature: "owners", Reason: missing.Error()}}, nil
+	default:
+		return nil, err
+	}
+}
+
+func newHandler(cfg Config, host *collector.Collector, degraded []rpc.Degradation, built build, log zerolog.Logger) http.Handler {
+	router := rpc.NewRouter(log)
+	router.Handle("get_connections", rpc.GetConnections(host, cfg.Height))
+	return rpc.NewHandler(rpc.Options{
+		Router:         router,
+		Bare:           map[string]rpc.QueryParams{"get_connections": rpc.ConnectionsQuery},
+		Connections:    rpc.RESTConnections(host, service.BuiltIn(), log),
+		Health:         rpc.Health(),
+		Ready:          rpc.Ready(host.LastDump, degraded),
+		Metrics:        metricsHandler(built, degraded),
+		Rate:           cfg.RateLimit,
+		Burst:          cfg.RateBurst,
+		TrustedProxies: cfg.TrustedProxies,
+		Log:            log,
+	})
+}
+
+// listen opens the TCP port. An error says which flag to change.
+func listen(ctx context.Context, cfg Config) (net.Listener, error) {
+	address := netip.AddrPortFrom(cfg.RPCBindIP, cfg.RPCBindPort).String()
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		return listener, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen on %s: the port is in use (a monerod here would hold 18081): choose another with --rpc-bind-port", address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen on %s: permission denied: ports below 1024 need CAP_NET_BIND_SERVICE, choose another with --rpc-bind-port", address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("listen on %s: this host does not have that address: choose another with --rpc-bind-ip", address)
+	default:
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+}
+
+// example is a command line that shows this host's connections. Where the daemon listens on all addresses, it names a
+// loopback one.
+func example(address net.Addr) string {
+	at := address.(*net.TCPAddr).AddrPort()
+	ip := at.Addr().Unmap()
+	switch {
+	case !ip.IsUnspecified():
+	case ip.Is4():
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	default:
+		ip = netip.IPv6Loopback()
+	}
+	host := net.JoinHostPort(ip.String(), strconv.Itoa(int(at.Port())))
+	return fmt.Sprintf(`curl -s http://%s/json_rpc -d '{"jsonrpc":"2.0","id":"0","method":"get_connections"}'`, host)
+}
