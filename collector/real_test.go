@@ -491,3 +491,110 @@ func TestConnectedToItself(t *testing.T) {
 		t.Errorf("age %v", age)
 	}
 }
+
+// A connection whose handshake waits for the first data (TCP_DEFER_ACCEPT) is
+// SYN_RECV at the acceptor, and the same connection when it is accepted.
+func TestHandshakeAtTheAcceptor(t *testing.T) {
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if cerr := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 30) }); cerr != nil {
+			return cerr
+		}
+		return err
+	}}
+	l, err := config.Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := start(t)
+	look(t, c, collector.Want{}) // the collector is there before the connection
+	opener, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opener.Close()
+	local, remote := addrOf(l.Addr()), addrOf(opener.LocalAddr())
+
+	snap := look(t, c, collector.Want{Owners: true})
+	before := snap.Connection(find(t, snap, local, remote))
+	want := model.Connection{ID: before.ID, Remote: remote, State: "before_handshake", Incoming: true}
+	if before != want {
+		t.Errorf("record\n%+v, want\n%+v", before, want)
+	}
+	if owner := snap.Owner(find(t, snap, local, remote)); owner != nil {
+		t.Errorf("owner %v of a socket that nobody has yet", owner)
+	}
+
+	if _, err := opener.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	acceptor, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer acceptor.Close()
+	snap = look(t, c, collector.Want{})
+	after := snap.Connection(find(t, snap, local, remote))
+	if after.ID != before.ID {
+		t.Errorf("connection_id changed from %x to %x", before.ID, after.ID)
+	}
+	if after.State != "normal" || !after.Incoming || after.RecvCount != 5 {
+		t.Errorf("state %q, incoming %v, received %d, want normal, true, 5", after.State, after.Incoming, after.RecvCount)
+	}
+}
+
+// pairs opens n connections and accepts them.
+func pairs(tb testing.TB, n int) {
+	tb.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { l.Close() })
+	for range n {
+		opener, err := net.Dial("tcp4", l.Addr().String())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { opener.Close() })
+		acceptor, err := l.Accept()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { acceptor.Close() })
+	}
+}
+
+// BenchmarkSnapshot is one fresh snapshot of 4,000 sockets and their listener,
+// dump and history; "with owners" walks /proc as well. In the steady state
+// nothing is allocated for a socket.
+func BenchmarkSnapshot(b *testing.B) {
+	pairs(b, 2000)
+	for _, bench := range []struct {
+		name string
+		want collector.Want
+	}{{"alone", collector.Want{}}, {"with owners", collector.Want{Owners: true}}} {
+		b.Run(bench.name, func(b *testing.B) {
+			c, err := collector.NewHost(func(err error) { b.Errorf("sample: %v", err) })
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan struct{})
+			go func() { c.Run(ctx); close(done) }()
+			defer func() { cancel(); <-done }()
+			b.ReportAllocs()
+			sockets := 0
+			for b.Loop() {
+				snap, release, err := c.Snapshot(ctx, bench.want)
+				if err != nil {
+					b.Fatal(err)
+				}
+				sockets = len(snap.Sockets)
+				release()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*sockets), "ns/socket")
+		})
+	}
+}

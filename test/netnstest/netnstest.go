@@ -28,13 +28,18 @@ const inside = "NETNSTEST_INSIDE"
 // network namespace, whose loopback interface it brings up, and leaves with its
 // exit code. A whole process is moved, not a thread, so every goroutine of a
 // test is in the namespace. Without root it takes a user namespace as well.
-func Main(m *testing.M) {
+// cleanup is called, in the namespace, when the tests are done.
+func Main(m *testing.M, cleanup ...func()) {
 	if os.Getenv(inside) != "" {
 		if err := loopbackUp(); err != nil {
 			fmt.Fprintln(os.Stderr, "netnstest:", err)
 			os.Exit(1)
 		}
-		os.Exit(m.Run())
+		code := m.Run()
+		for _, f := range cleanup {
+			f()
+		}
+		os.Exit(code)
 	}
 	// The fuzzer's workers hold pipes that a second process would not get, and
 	// fuzz targets need no namespace.
