@@ -75,6 +75,7 @@ func newRootCommand(p process) *cobra.Command {
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
+		newListCommand(p),
 		newServeCommand(p),
 		newVersionCommand(p),
 	)

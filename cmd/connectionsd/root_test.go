@@ -28,7 +28,7 @@ func TestRun(t *testing.T) {
 			name: "serve fails", args: []string{"serve"}, serveErr: errors.New("listen on 127.0.0.1:18081: in use"), code: 1,
 			stderr: "connectionsd: listen on 127.0.0.1:18081: in use\n",
 		},
-		{name: "no command", code: 2, stderr: "connectionsd: no command given: want one of serve, version; see connectionsd --help\n"},
+		{name: "no command", code: 2, stderr: "connectionsd: no command given: want one of list, serve, version; see connectionsd --help\n"},
 		{
 			name: "unknown command", args: []string{"backup"}, code: 2,
 			stderr: "connectionsd: unknown command \"backup\"; see connectionsd --help\n",
@@ -88,6 +88,22 @@ func TestRun(t *testing.T) {
 		{
 			name: "argument of version", args: []string{"version", "1"}, code: 2,
 			stderr: "connectionsd: unexpected argument \"1\": want only flags; see connectionsd version --help\n",
+		},
+		{
+			name: "argument of list", args: []string{"list", "tcp"}, code: 2,
+			stderr: "connectionsd: unexpected argument \"tcp\": want only flags; see connectionsd list --help\n",
+		},
+		{
+			name: "flag of serve for list", args: []string{"list", "--height=1"}, code: 2,
+			stderr: "connectionsd: unknown flag \"--height\"; see connectionsd list --help\n",
+		},
+		{
+			name: "wrong value for list", args: []string{"list", "--json=yes"}, code: 2,
+			stderr: "connectionsd: --json \"yes\": want 1, 0, true or false\n",
+		},
+		{
+			name: "extended table", args: []string{"list", "--extended"}, code: 2,
+			stderr: "connectionsd: --extended: adds to the JSON only: want --json --extended\n",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
