@@ -166,7 +166,7 @@ func TestAgeIsKeptByTheSampler(t *testing.T) {
 		show(conversation(1, func(s *model.Socket) { s.BytesSent = 5 }))
 		time.Sleep(time.Hour)
 		known := look().Known[0]
-		if want := time.Hour - 700*time.Millisecond; known.Age != want || !known.AgeExact {
+		if want := time.Hour - 200*time.Millisecond; known.Age != want || !known.AgeExact {
 			t.Errorf("age %v, exact %v, want %v, true", known.Age, known.AgeExact, want)
 		}
 	})

@@ -156,9 +156,11 @@ func (c *Collector) releaseLocked(l *lease) {
 
 // The sampler's pace. A dump without a request is made when the last one is
 // sampleEvery ago, and later where dumps take long, so that the sampler's part
-// of one core is at most 1/sampleShare.
+// of one core is at most 1/sampleShare. An age is wrong by at most the time
+// between two dumps; on a small host, where a dump takes 0.2 ms, four a second
+// cost less than a thousandth of a core.
 const (
-	sampleEvery = time.Second
+	sampleEvery = 250 * time.Millisecond
 	sampleShare = 100
 )
 

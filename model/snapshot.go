@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Snapshot is all sockets of one dump, joined with what else is known of them.
 // Whoever was handed one reads it and changes nothing.
@@ -14,6 +17,9 @@ type Snapshot struct {
 	// Owners are the processes that Known.Owner points to, each once; empty
 	// if the owners were not asked for.
 	Owners []Owner
+	// Shared are the further owners of listening sockets that have several, as
+	// a server has that hands its listener to its workers.
+	Shared []SharedListener
 	// IDs makes the connection_id of this boot.
 	IDs *ConnectionIDs
 }
@@ -42,6 +48,29 @@ type Owner struct {
 	PID int32
 	// Name is its comm, at most 15 bytes, of any value but NUL.
 	Name string
+}
+
+// SharedListener is one more owner of a listening socket.
+type SharedListener struct {
+	// Inode is Socket.Inode.
+	Inode uint32
+	// Owner is an index into Snapshot.Owners.
+	Owner int32
+}
+
+// listenerOwners yields the owners of the listening socket at index i, as
+// indexes into Owners.
+func (s *Snapshot) listenerOwners(i int) iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		if owner := s.Known[i].Owner; owner != NoOwner && !yield(owner) {
+			return
+		}
+		for _, shared := range s.Shared {
+			if shared.Inode == s.Sockets[i].Inode && !yield(shared.Owner) {
+				return
+			}
+		}
+	}
 }
 
 // Owner returns the owner of the socket at index i, or nil where none is
