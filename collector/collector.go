@@ -42,6 +42,8 @@ type Collector struct {
 	history *history
 	// wanted is the set of inodes that owners are looked for; kept for its memory.
 	wanted map[uint32]int32
+	// shared is the set of those of which all owners are looked for.
+	shared map[uint32]struct{}
 	// wake tells Run of a pending flight.
 	wake chan struct{}
 
@@ -72,8 +74,9 @@ type lease struct {
 func New(o Options) *Collector {
 	return &Collector{
 		options: o,
-		history: newHistory(),
+		history: newHistory(o.IDs),
 		wanted:  make(map[uint32]int32),
+		shared:  make(map[uint32]struct{}),
 		wake:    make(chan struct{}, 1),
 
 		lastDump: ErrNoDump,
@@ -250,7 +253,7 @@ func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, ti
 	c.history.join(snap)
 	took := c.options.Clock() - snap.Began
 	if want.Owners {
-		err = c.joinOwners(ctx, snap)
+		err = c.joinOwners(ctx, snap, want.ListenerOwners)
 	}
 	return snap, took, err
 }
@@ -259,27 +262,34 @@ func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, ti
 func (c *Collector) blank() *model.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	snap := &model.Snapshot{IDs: c.options.IDs}
+	snap := new(model.Snapshot)
 	if last := len(c.idle) - 1; last >= 0 {
 		snap = c.idle[last]
 		c.idle = c.idle[:last]
 	}
-	snap.Owners = snap.Owners[:0]
+	snap.Owners, snap.Shared = snap.Owners[:0], snap.Shared[:0]
 	return snap
 }
 
 // joinOwners looks for the owners after the dump: a descriptor that was closed
 // in between is then an owner that is not known, never a wrong one, since the
 // kernel does not use an inode number of sockfs again soon.
-func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot) error {
+func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfListeners bool) error {
 	clear(c.wanted)
+	clear(c.shared)
 	for i := range snap.Sockets {
-		if inode := snap.Sockets[i].Inode; inode != 0 {
-			c.wanted[inode] = model.NoOwner
+		inode := snap.Sockets[i].Inode
+		if inode == 0 {
+			continue
+		}
+		c.wanted[inode] = model.NoOwner
+		if allOfListeners && snap.Sockets[i].State == model.Listen {
+			c.shared[inode] = struct{}{}
 		}
 	}
 	var err error
-	if snap.Owners, err = c.options.Owners.Find(ctx, c.wanted, snap.Owners); err != nil {
+	snap.Owners, snap.Shared, err = c.options.Owners.FindAll(ctx, c.wanted, c.shared, snap.Owners, snap.Shared)
+	if err != nil {
 		return fmt.Errorf("find the owners of the sockets: %w", err)
 	}
 	for i := range snap.Sockets {

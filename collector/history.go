@@ -35,6 +35,8 @@ type history struct {
 	previous time.Duration
 
 	listeners listeners
+	ids       *model.ConnectionIDs
+	id        [16]byte // where ids writes to
 }
 
 type entry struct {
@@ -45,10 +47,12 @@ type entry struct {
 	// older and newer are two samples at least rateWindow apart; a rate is
 	// taken from older to now.
 	older, newer sample
-	exact        bool
-	incoming     bool
-	certainty    certainty
-	used         bool
+	// id is the connection_id, kept because it costs more to make than to copy.
+	id        [16]byte
+	exact     bool
+	incoming  bool
+	certainty certainty
+	used      bool
 }
 
 // sample is the payload counters at one time.
@@ -57,8 +61,8 @@ type sample struct {
 	recv, sent uint64
 }
 
-func newHistory() *history {
-	return &history{index: make(map[uint64]uint32), listeners: make(listeners)}
+func newHistory(ids *model.ConnectionIDs) *history {
+	return &history{index: make(map[uint64]uint32), listeners: make(listeners), ids: ids}
 }
 
 // join brings the history up to the snapshot's sockets, and writes to its Known
@@ -87,6 +91,7 @@ func (h *history) join(snap *model.Snapshot) {
 				e.incoming, e.certainty = incoming, c
 			}
 		}
+		known.ID = e.id
 		known.Age = s.Seen - e.born
 		known.AgeExact = e.exact
 		known.Incoming = e.incoming
@@ -117,7 +122,8 @@ func (h *history) find(s *model.Socket) (*entry, bool) {
 // firstSight is the entry of a socket that no earlier dump had.
 func (h *history) firstSight(s *model.Socket) entry {
 	floor, exact := age.Floor(s)
-	e := entry{cookie: s.Cookie, born: s.Seen - floor, exact: exact, used: true}
+	h.ids.Put(&h.id, s)
+	e := entry{cookie: s.Cookie, born: s.Seen - floor, id: h.id, exact: exact, used: true}
 	now := sample{at: s.Seen, recv: s.RecvCount(), sent: s.SendCount()}
 	if h.round == 1 {
 		// It is older than this process: by how much only the floor tells, and

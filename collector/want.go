@@ -5,6 +5,15 @@ package collector
 type Want struct {
 	// Owners joins the processes that hold the sockets.
 	Owners bool
+	// ListenerOwners joins, with Owners, every process that holds a listening
+	// socket, and not only the first: Snapshot.Shared. A scope needs them.
+	ListenerOwners bool
 }
 
-func (w Want) and(other Want) Want { return Want{Owners: w.Owners || other.Owners} }
+// and returns what satisfies both.
+func (w Want) and(other Want) Want {
+	return Want{
+		Owners:         w.Owners || other.Owners,
+		ListenerOwners: w.ListenerOwners || other.ListenerOwners,
+	}
+}

@@ -80,6 +80,7 @@ func (s *Snapshot) Connection(i int) Connection {
 	sock, known := &s.Sockets[i], &s.Known[i]
 	live := uint64(max(known.Age, 0) / time.Second)
 	c := Connection{
+		ID:              known.ID,
 		Remote:          sock.Remote(),
 		State:           sock.State.PeerState(),
 		LiveTime:        live,
@@ -95,7 +96,6 @@ func (s *Snapshot) Connection(i int) Connection {
 		c.AvgDownload = c.RecvCount / live / 1024
 		c.AvgUpload = c.SendCount / live / 1024
 	}
-	s.IDs.Append(c.ID[:0], sock)
 	return c
 }
 

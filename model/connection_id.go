@@ -28,13 +28,11 @@ func NewConnectionIDs(boot [16]byte) *ConnectionIDs {
 	return &ConnectionIDs{block: block}
 }
 
-// Append appends the connection_id of s to dst, as its 16 bytes.
-func (ids *ConnectionIDs) Append(dst []byte, s *Socket) []byte {
-	// Encrypted in place, in dst: a local array would be moved to the heap by
-	// the interface call, one allocation a socket.
-	n := len(dst)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(s.NetNS))
-	dst = binary.BigEndian.AppendUint64(dst, s.Cookie)
-	ids.block.Encrypt(dst[n:], dst[n:])
-	return dst
+// Put writes the connection_id of s to id. It is called through an interface,
+// so that an id on the caller's stack moves to the heap: callers that make many
+// keep one.
+func (ids *ConnectionIDs) Put(id *[16]byte, s *Socket) {
+	binary.BigEndian.PutUint64(id[:8], uint64(s.NetNS))
+	binary.BigEndian.PutUint64(id[8:], s.Cookie)
+	ids.block.Encrypt(id[:], id[:])
 }

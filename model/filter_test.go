@@ -67,7 +67,7 @@ func TestParseConnectionStates(t *testing.T) {
 			t.Errorf("%s: %b, %v, want %b", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "LISTEN", "TIME_WAIT", "CLOSE", "ESTAB", "synchronizing", "TCP_STATE_0"} {
+	for _, name := range []string{"", "LISTEN", "TIME_WAIT", "CLOSE", "ESTAB", "synchronizing", "TCP_STATE_0", "LAST_AC\u212a", "\u017fyn_sent"} {
 		_, err := ParseConnectionStates(name)
 		if err == nil || !strings.HasSuffix(err.Error(), "is no state of a connection: want one of ESTABLISHED, SYN_SENT, SYN_RECV, "+
 			"FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING, before_handshake, normal, standby") {

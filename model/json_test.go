@@ -17,9 +17,11 @@ func TestListenerJSON(t *testing.T) {
 	}{
 		{full, `{"pid":5678,"processName":"redis-server","serviceLabel":"Redis","processIconType":"redis",` +
 			`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":6379}`},
-		{Listener{Address: netip.MustParseAddr("::"), AddressDescription: "Listening on all IPv6 interfaces", Port: 1, ProcessIconType: "generic"},
+		{
+			Listener{Address: netip.MustParseAddr("::"), AddressDescription: "Listening on all IPv6 interfaces", Port: 1, ProcessIconType: "generic"},
 			`{"processName":"unknown","processIconType":"generic","address":"::",` +
-				`"addressDescription":"Listening on all IPv6 interfaces","port":1}`},
+				`"addressDescription":"Listening on all IPv6 interfaces","port":1}`,
+		},
 	} {
 		if got := string(test.listener.AppendJSON(nil)); got != test.want {
 			t.Errorf("listener\n%s, want\n%s", got, test.want)
@@ -32,10 +34,14 @@ func TestFlowJSON(t *testing.T) {
 		flow Flow
 		want string
 	}{
-		{Flow{1234, "node", netip.MustParseAddrPort("127.0.0.1:45678"), netip.MustParseAddrPort("127.0.0.1:6379"), "Redis"},
-			`{"fromPid":1234,"fromProcessName":"node","fromAddress":"127.0.0.1","fromPort":45678,"toAddress":"127.0.0.1","toPort":6379,"toLabel":"Redis"}`},
-		{Flow{From: netip.MustParseAddrPort("[::1]:1"), To: netip.MustParseAddrPort("[2001:db8::1]:2")},
-			`{"fromAddress":"::1","fromPort":1,"toAddress":"2001:db8::1","toPort":2}`},
+		{
+			Flow{1234, "node", netip.MustParseAddrPort("127.0.0.1:45678"), netip.MustParseAddrPort("127.0.0.1:6379"), "Redis"},
+			`{"fromPid":1234,"fromProcessName":"node","fromAddress":"127.0.0.1","fromPort":45678,"toAddress":"127.0.0.1","toPort":6379,"toLabel":"Redis"}`,
+		},
+		{
+			Flow{From: netip.MustParseAddrPort("[::1]:1"), To: netip.MustParseAddrPort("[2001:db8::1]:2")},
+			`{"fromAddress":"::1","fromPort":1,"toAddress":"2001:db8::1","toPort":2}`,
+		},
 	} {
 		if got := string(test.flow.AppendJSON(nil)); got != test.want {
 			t.Errorf("flow\n%s, want\n%s", got, test.want)

@@ -20,8 +20,6 @@ type Snapshot struct {
 	// Shared are the further owners of listening sockets that have several, as
 	// a server has that hands its listener to its workers.
 	Shared []SharedListener
-	// IDs makes the connection_id of this boot.
-	IDs *ConnectionIDs
 }
 
 // Known is what this host knows of a socket beyond the kernel's dump.
@@ -30,6 +28,8 @@ type Known struct {
 	Age time.Duration
 	// Download and Upload are the current payload rates, bytes per second.
 	Download, Upload uint64
+	// ID is the connection_id.
+	ID [16]byte
 	// Owner is an index into Snapshot.Owners, or NoOwner.
 	Owner int32
 	// AgeExact is false where Age is only a floor: the socket is older than

@@ -99,11 +99,11 @@ func (set StateSet) Has(s TCPState) bool {
 // Upper and lower case are the same. Names of states that no connection is in
 // are an error.
 func ParseConnectionStates(name string) (StateSet, error) {
-	plain := strings.ReplaceAll(strings.ToUpper(name), "-", "_")
+	plain := strings.ReplaceAll(strings.Map(asciiLower, name), "-", "_")
 	var set StateSet
 	for i := range tcpStateNames {
 		s := TCPState(i)
-		if s.IsConnection() && (plain == s.String() || plain == strings.ToUpper(s.PeerState())) {
+		if s.IsConnection() && (plain == strings.Map(asciiLower, s.String()) || plain == s.PeerState()) {
 			set |= 1 << s
 		}
 	}
@@ -122,4 +122,13 @@ func connectionStateNames() string {
 		}
 	}
 	return strings.Join(append(names, "before_handshake", "normal", "standby"), ", ")
+}
+
+// asciiLower leaves out the letters of other scripts that strings.ToLower
+// makes ASCII ones of.
+func asciiLower(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
 }

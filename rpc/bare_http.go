@@ -35,8 +35,12 @@ func (h *bareHandler) post(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, body)
 }
 
-// get takes the params from the query string.
+// get takes the params from the query string. A method that has none does not look at it, as monerod does not.
 func (h *bareHandler) get(w http.ResponseWriter, r *http.Request) {
+	if h.query == nil {
+		h.answer(w, r, nil)
+		return
+	}
 	// Not r.URL.Query, which leaves out what it cannot read.
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/connectionsd/connectionsd/collector"
 	"github.com/connectionsd/connectionsd/model"
@@ -14,30 +15,52 @@ type Collector interface {
 	Snapshot(ctx context.Context, want collector.Want) (snap *model.Snapshot, release func(), err error)
 }
 
-// GetConnections returns monerod's method get_connections: a record for each connection of a fresh snapshot, with
-// height as every record's height. The parameters are an extension, see docs/get_connections.md.
+// ConnectionsOptions are what get_connections answers with where the call does not say.
+type ConnectionsOptions struct {
+	// Height is every record's height, in blocks: a placeholder.
+	Height uint64
+	// Scope is the port of the node whose connections are meant, 0: the whole host's.
+	Scope uint16
+}
+
+// GetConnections returns monerod's method get_connections: a record for each connection of a fresh snapshot. The
+// parameters are an extension, see docs/get_connections.md.
 //
 // It differs from monerod in that "connections" is [] and not left out where there are none.
-func GetConnections(c Collector, height uint64) Handler {
+func GetConnections(c Collector, o ConnectionsOptions) Handler {
 	return func(ctx context.Context, params json.RawMessage, dst []byte) ([]byte, error) {
 		p, err := parseConnectionsParams(params)
 		if err != nil {
 			return dst, err
 		}
-		snap, release, err := c.Snapshot(ctx, collector.Want{Owners: p.extended || p.filter.NeedsOwners()})
+		if p.scope == 0 {
+			p.scope = o.Scope
+		}
+		snap, release, err := c.Snapshot(ctx, collector.Want{
+			Owners:         p.extended || p.filter.NeedsOwners() || p.scope != 0,
+			ListenerOwners: p.scope != 0,
+		})
 		if err != nil {
 			return dst, fmt.Errorf("take a snapshot: %w", err)
 		}
 		defer release()
-		return appendConnections(dst, snap, &p, height), nil
+		return appendConnections(dst, snap, &p, o.Height)
 	}
 }
 
-func appendConnections(dst []byte, snap *model.Snapshot, p *connectionsParams, height uint64) []byte {
+func appendConnections(dst []byte, snap *model.Snapshot, p *connectionsParams, height uint64) ([]byte, error) {
+	var scope model.Scope
+	if p.scope != 0 {
+		if scope = snap.Scope(p.scope); scope.Unseen {
+			return dst, scopeUnseen(p.scope)
+		}
+	}
+	start := len(dst)
 	dst = append(dst, `{"connections":[`...)
 	count := 0
 	for i := range snap.Sockets {
-		if !p.filter.Match(snap, i) {
+		dst = reserve(dst, len(dst)-start, i, len(snap.Sockets))
+		if !p.filter.Match(snap, i) || p.scope != 0 && !scope.Match(snap, i) {
 			continue
 		}
 		if count++; count > 1 {
@@ -54,5 +77,17 @@ func appendConnections(dst []byte, snap *model.Snapshot, p *connectionsParams, h
 			break
 		}
 	}
-	return append(dst, `],"status":"OK","untrusted":false}`...)
+	return append(dst, `],"status":"OK","untrusted":false}`...), nil
+}
+
+// reserve makes room in dst where it runs out: for the rest of an answer as the part that is written foretells it, but
+// for no more than three times that part. append by itself adds a quarter each time, and so copies an answer of many
+// megabytes four times over.
+func reserve(dst []byte, written, done, all int) []byte {
+	const record = 2 << 10 // more than any record has
+	if cap(dst)-len(dst) >= record {
+		return dst
+	}
+	rest := written / max(done, 1) * (all - done)
+	return slices.Grow(dst, record+min(rest+rest/16, 3*written))
 }

@@ -15,12 +15,13 @@ import (
 
 // Options say what [NewHandler] serves. A handler that is nil has no route.
 type Options struct {
-	// Router has the methods of POST /json_rpc and POST /, and those of Bare.
+	// Router has the methods of POST /json_rpc and POST /.
 	Router *Router
 
-	// Bare are the methods with a path of their own, /NAME: POST takes the params as the body, GET from the query
-	// string. A nil QueryParams means that there is no GET.
-	Bare map[string]QueryParams
+	// Bare has the methods with a path of their own, /NAME: POST takes the params as the body, GET from the query string
+	// as Queries says. Of one that is not in Queries, GET has no params. nil has none.
+	Bare    *Router
+	Queries map[string]QueryParams
 
 	Connections http.Handler // GET /api/connections
 
@@ -53,7 +54,7 @@ func NewHandler(opts Options) http.Handler {
 		if r.URL.Path == "/" || r.URL.Path == "/json_rpc" {
 			return envelopeFace
 		}
-		if _, ok := opts.Bare[strings.TrimPrefix(r.URL.Path, "/")]; ok {
+		if opts.Bare.has(strings.TrimPrefix(r.URL.Path, "/")) {
 			return bareFace
 		}
 		return restFace
@@ -74,12 +75,10 @@ func NewHandler(opts Options) http.Handler {
 		envelope := &envelopeHandler{router: opts.Router, limit: limit, buffers: pool}
 		limited.Method(http.MethodPost, "/json_rpc", envelope)
 		limited.Method(http.MethodPost, "/", envelope)
-		for name, query := range opts.Bare {
-			bare := &bareHandler{router: opts.Router, buffers: pool, method: name, query: query}
+		for name := range opts.Bare.names() {
+			bare := &bareHandler{router: opts.Bare, buffers: pool, method: name, query: opts.Queries[name]}
 			limited.Post("/"+name, bare.post)
-			if query != nil {
-				get(limited, "/"+name, http.HandlerFunc(bare.get))
-			}
+			get(limited, "/"+name, http.HandlerFunc(bare.get))
 		}
 		get(limited, "/api/connections", opts.Connections)
 	})

@@ -40,7 +40,8 @@ func testOptions(log io.Writer) Options {
 	}
 	return Options{
 		Router: router,
-		Bare: map[string]QueryParams{
+		Bare:   router,
+		Queries: map[string]QueryParams{
 			"get_connections": func(values url.Values) (json.RawMessage, error) {
 				switch {
 				case len(values) == 0:
@@ -52,8 +53,6 @@ func testOptions(log io.Writer) Options {
 				}
 				return nil, InvalidParams("the only parameter is pid")
 			},
-			"get_info": nil,
-			"get_gone": nil,
 		},
 		Connections: named("connections"),
 		Health:      named("health"),
@@ -155,10 +154,6 @@ func TestHandler(t *testing.T) {
 			jsonResponse(500, `{"error":{"code":-32000,"message":"Busy"}}`),
 		},
 		{
-			"bare, a path without its method", "POST", "/get_gone", ``,
-			jsonResponse(404, `{"error":{"code":-32601,"message":"Method not found"}}`),
-		},
-		{
 			"bare, body too large", "POST", "/get_connections", large + " ",
 			jsonResponse(413, `{"error":{"code":-32600,"data":"the body has more than 1048576 bytes","message":"Invalid Request"}}`),
 		},
@@ -181,8 +176,7 @@ func TestHandler(t *testing.T) {
 			jsonResponse(405, `{"error":{"code":405,"data":"allowed: GET, HEAD, POST","message":"Method not allowed"}}`, "Allow", "GET, HEAD, POST"),
 		},
 		{
-			"bare, no GET", "GET", "/get_info", "",
-			jsonResponse(405, `{"error":{"code":405,"data":"allowed: POST","message":"Method not allowed"}}`, "Allow", "POST"),
+			"bare, GET of a method without params", "GET", "/get_info?pid=7", "", jsonResponse(200, `dropped`),
 		},
 
 		{"REST", "GET", "/api/connections", "", jsonResponse(200, `"connections"`)},

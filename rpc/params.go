@@ -3,6 +3,7 @@ package rpc
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -17,7 +18,8 @@ import (
 // connectionsParams are the parameters of get_connections, an extension of monerod's method, which has none.
 type connectionsParams struct {
 	filter   model.Filter
-	limit    int // 0: no limit
+	scope    uint16 // 0: the whole host
+	limit    int    // 0: no limit
 	extended bool
 }
 
@@ -45,7 +47,8 @@ func parameters() []parameter {
 		{name: "states", want: "an array of TCP states such as ESTABLISHED or SYN_SENT", list: true, text: true, set: func(p *connectionsParams, value []byte) error {
 			names, err := decodeList[string](value, false)
 			for _, name := range names {
-				set, err := model.ParseConnectionStates(name)
+				// Abridged, a name that is none does not make the error as long as the request.
+				set, err := model.ParseConnectionStates(abridged(name))
 				if err != nil {
 					return reason{err}
 				}
@@ -72,14 +75,21 @@ func parameters() []parameter {
 			}
 			return err
 		}},
-		{name: "pid", want: "the number of a process, 1 or more", set: func(p *connectionsParams, value []byte) (err error) {
+		{name: "pid", want: "the number of a process, from 1 to 2147483647", set: func(p *connectionsParams, value []byte) (err error) {
 			p.filter.PID, err = decode[int32](value)
 			if err == nil && p.filter.PID < 1 {
 				err = errWrong
 			}
 			return err
 		}},
-		{name: "limit", want: "how many records at the most, 1 or more", set: func(p *connectionsParams, value []byte) error {
+		{name: "scope", want: "the port from 1 to 65535 that a node listens on", set: func(p *connectionsParams, value []byte) (err error) {
+			p.scope, err = decode[uint16](value)
+			if err == nil && p.scope == 0 {
+				err = errWrong
+			}
+			return err
+		}},
+		{name: "limit", want: "how many records at the most, from 1 to 2147483647", set: func(p *connectionsParams, value []byte) error {
 			limit, err := decode[int32](value)
 			if err == nil && limit < 1 {
 				err = errWrong
@@ -104,14 +114,14 @@ var errWrong = reason{}
 // are all the same.
 func parseConnectionsParams(params json.RawMessage) (p connectionsParams, err error) {
 	start := skipSpace(params, 0)
-	if start == len(params) {
+	if start == len(params) || params[start] == 'n' {
 		return p, nil
 	}
-	if params[start] == '[' {
-		if params[skipSpace(params, start+1)] == ']' {
-			return p, nil
-		}
-		return p, InvalidParams("params must be an object such as {\"local_port\": 18080}, not an array")
+	if params[start] == '[' && params[skipSpace(params, start+1)] == ']' {
+		return p, nil
+	}
+	if params[start] != '{' {
+		return p, InvalidParams(`params must be an object such as {"local_port": 18080}, not ` + abridged(string(params[start:])))
 	}
 	known := parameters()
 	var seen []string
@@ -137,7 +147,7 @@ func unknownParameter(name string, known []parameter) *jsonrpc2.Error {
 	for _, k := range known {
 		names = append(names, k.name)
 	}
-	return InvalidParams(fmt.Sprintf("%s: no such parameter, want one of %s", abridged(name), strings.Join(names, ", ")))
+	return InvalidParams(fmt.Sprintf("%s: no such parameter, want one of %s", named(name), strings.Join(names, ", ")))
 }
 
 func wrongParameter(p parameter, value []byte, err error) *jsonrpc2.Error {
@@ -145,6 +155,14 @@ func wrongParameter(p parameter, value []byte, err error) *jsonrpc2.Error {
 		return InvalidParams(p.name + ": " + why.Error())
 	}
 	return InvalidParams(fmt.Sprintf("%s: want %s, not %s", p.name, p.want, abridged(string(value))))
+}
+
+// named is the name of a parameter that a client made up, as an error can repeat it.
+func named(name string) string {
+	if name == "" {
+		return `""`
+	}
+	return abridged(name)
 }
 
 // abridged cuts what a client sent to what an error can repeat of it.
@@ -171,7 +189,10 @@ func decodeList[T string | uint16](value []byte, single bool) ([]T, error) {
 			return nil, errWrong
 		}
 		v, err := decode[T](value)
-		return []T{v}, err
+		if err != nil {
+			return nil, err
+		}
+		return []T{v}, nil
 	}
 	var list []T
 	for element := range elements(value) {
@@ -220,8 +241,8 @@ func ConnectionsQuery(query url.Values) (json.RawMessage, error) {
 	known := parameters()
 	params := []byte{'{'}
 	for _, k := range known {
-		values, given := query[k.name]
-		if !given {
+		values := query[k.name]
+		if len(values) == 0 {
 			continue
 		}
 		value, err := k.fromQuery(values)
@@ -233,7 +254,7 @@ func ConnectionsQuery(query url.Values) (json.RawMessage, error) {
 		}
 		params = append(append(appendJSONString(params, k.name), ':'), value...)
 	}
-	for name := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if !slices.ContainsFunc(known, func(k parameter) bool { return k.name == name }) {
 			return nil, unknownParameter(name, known)
 		}
@@ -263,11 +284,13 @@ func (p parameter) fromQuery(values []string) (json.RawMessage, error) {
 	return append(list, ']'), nil
 }
 
+// scalar returns the JSON of one value in a query string: of a text as a string, of a number or a bool as it stands.
 func (p parameter) scalar(value string) (json.RawMessage, error) {
 	if p.text {
 		return appendJSONString(nil, value), nil
 	}
-	if _, err := strconv.ParseInt(value, 10, 64); err != nil && value != "true" && value != "false" {
+	// The number's canonical form alone: +1 and 01 are no JSON.
+	if n, _ := strconv.ParseInt(value, 10, 64); strconv.FormatInt(n, 10) != value && value != "true" && value != "false" {
 		return nil, wrongParameter(p, []byte(strconv.Quote(value)), errWrong)
 	}
 	return json.RawMessage(value), nil

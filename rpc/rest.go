@@ -1,10 +1,12 @@
 package rpc
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 
 	"github.com/rs/zerolog"
@@ -18,6 +20,7 @@ import (
 type restConnections struct {
 	collector Collector
 	services  *service.Table
+	self      int32 // the number of this process
 	buffers   *buffers
 	log       zerolog.Logger
 }
@@ -25,7 +28,7 @@ type restConnections struct {
 // RESTConnections returns the handler of GET /api/connections: the listeners and the established connections of one
 // fresh snapshot, with their owners. log gets the reason of a 500, which the client is not told.
 func RESTConnections(c Collector, services *service.Table, log zerolog.Logger) http.Handler {
-	return &restConnections{collector: c, services: services, buffers: new(buffers), log: log}
+	return &restConnections{collector: c, services: services, self: int32(os.Getpid()), buffers: new(buffers), log: log}
 }
 
 func (h *restConnections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -36,10 +39,11 @@ func (h *restConnections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(query) > 0 {
 		name := slices.Min(slices.Collect(maps.Keys(query)))
-		restFace.writeStatus(w, http.StatusBadRequest, abridged(name)+": no such parameter, want none", "")
+		restFace.writeStatus(w, http.StatusBadRequest, named(name)+": no such parameter, want none", "")
 		return
 	}
-	snap, release, err := h.collector.Snapshot(r.Context(), collector.Want{Owners: true})
+	buf := h.buffers.get()
+	body, err := h.answer(r.Context(), *buf)
 	if err != nil {
 		event := h.log.Error()
 		if r.Context().Err() != nil {
@@ -47,16 +51,25 @@ func (h *restConnections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		event.Str("path", r.URL.Path).Err(err).Msg("request failed")
 		restFace.writeStatus(w, http.StatusInternalServerError, "Failed to get connections", "")
-		return
+	} else {
+		writeJSON(w, http.StatusOK, body)
 	}
-	defer release()
-	buf := h.buffers.get()
-	body := h.appendAnswer(*buf, snap)
-	writeJSON(w, http.StatusOK, body)
 	h.buffers.put(buf, body)
 }
 
+// answer appends the answer to dst. It has released the snapshot when it returns, so that a client that reads slowly
+// holds none.
+func (h *restConnections) answer(ctx context.Context, dst []byte) ([]byte, error) {
+	snap, release, err := h.collector.Snapshot(ctx, collector.Want{Owners: true})
+	if err != nil {
+		return dst, err
+	}
+	defer release()
+	return h.appendAnswer(dst, snap), nil
+}
+
 func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte {
+	start := len(dst)
 	labels := make(listenerLabels)
 	dst = append(dst, `{"listeners":[`...)
 	first := true
@@ -83,6 +96,7 @@ func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte 
 			dst = append(dst, ',')
 		}
 		first = false
+		dst = reserve(dst, len(dst)-start, i, len(snap.Sockets))
 		flow := h.flow(snap, i, labels, local)
 		dst = flow.AppendJSON(dst)
 	}
@@ -100,7 +114,11 @@ func (h *restConnections) listener(snap *model.Snapshot, i int) model.Listener {
 	if owner := snap.Owner(i); owner != nil {
 		l.PID, l.ProcessName = owner.PID, owner.Name
 	}
-	known := h.services.Listening(l.ProcessName, l.Port)
+	program := l.ProcessName
+	if l.PID == h.self {
+		program = "connectionsd" // whatever its file is called
+	}
+	known := h.services.Listening(program, l.Port)
 	l.ServiceLabel, l.ProcessIconType = known.Label, known.Icon
 	return l
 }

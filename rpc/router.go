@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"runtime/debug"
 
 	"github.com/rs/zerolog"
@@ -43,6 +45,19 @@ func (r *Router) Handle(name string, h Handler) {
 		panic(fmt.Sprintf("rpc: method %q is handled twice", name))
 	}
 	r.methods[name] = &method{name: name, handler: h}
+}
+
+// has reports whether there is a method of that name. A nil Router has none.
+func (r *Router) has(name string) bool {
+	return r != nil && r.methods[name] != nil
+}
+
+// names yields the names of the methods.
+func (r *Router) names() iter.Seq[string] {
+	if r == nil {
+		return func(func(string) bool) {}
+	}
+	return maps.Keys(r.methods)
 }
 
 // Call calls a method and appends its result to dst. params is valid JSON or empty; none and null reach the Handler as

@@ -21,6 +21,7 @@ type Config struct {
 	RateLimit           float64 // requests a second for each client; 0: no limit
 	RateBurst           int     // at least 1
 	TrustedProxies      []netip.Prefix
+	Scope               uint16 // 0: the whole host
 	Height              uint64
 	LogLevel            zerolog.Level
 	LogFormat           logFormat

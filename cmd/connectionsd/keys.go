@@ -65,6 +65,10 @@ func keys() []key {
 			each(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, parsePrefix),
 		},
 		{
+			"scope", single, "PORT", "0", "be the node that listens on PORT: answer with its connections alone (0: the whole host)",
+			one(func(c *Config) *uint16 { return &c.Scope }, parsePort),
+		},
+		{
 			"height", single, "N", "0", "height placeholder: the chain height told of every peer",
 			one(func(c *Config) *uint64 { return &c.Height }, parseHeight),
 		},

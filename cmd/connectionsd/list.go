@@ -52,7 +52,7 @@ type listOptions struct {
 func (o listOptions) output(ctx context.Context, c rpc.Collector) ([]byte, error) {
 	if o.json {
 		params := json.RawMessage(fmt.Sprintf(`{"extended":%t}`, o.extended))
-		result, err := rpc.GetConnections(c, 0)(ctx, params, nil)
+		result, err := rpc.GetConnections(c, rpc.ConnectionsOptions{})(ctx, params, nil)
 		return append(result, '\n'), err
 	}
 	snap, release, err := c.Snapshot(ctx, collector.Want{Owners: true})

@@ -23,7 +23,7 @@ type sight struct {
 
 // snapshotOf returns a snapshot of sights; the owner of each is an index into owners or model.NoOwner.
 func snapshotOf(owners []model.Owner, sights ...sight) *model.Snapshot {
-	snap := &model.Snapshot{Owners: owners, IDs: model.NewConnectionIDs([16]byte{})}
+	snap := &model.Snapshot{Owners: owners}
 	for _, s := range sights {
 		local, remote := netip.MustParseAddrPort(s.local), netip.MustParseAddrPort(s.remote)
 		snap.Sockets = append(snap.Sockets, model.Socket{

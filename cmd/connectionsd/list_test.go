@@ -29,7 +29,7 @@ func (l *oneLook) Snapshot(_ context.Context, want collector.Want) (*model.Snaps
 
 func TestListOutput(t *testing.T) {
 	const record = `{"address":"192.0.2.2:443","address_type":1,"avg_download":0,"avg_upload":0,` +
-		`"connection_id":"66e94bd4ef8a2c3b884cfa59ca342b2e","current_download":0,"current_upload":0,"height":0,` +
+		`"connection_id":"00000000000000000000000000000000","current_download":0,"current_upload":0,"height":0,` +
 		`"host":"192.0.2.2","incoming":false,"ip":"192.0.2.2","live_time":0,"local_ip":false,"localhost":false,` +
 		`"peer_id":"0000000000000000","port":"443","pruning_seed":0,"recv_count":0,"recv_idle_time":0,` +
 		`"rpc_credits_per_hash":0,"rpc_port":0,"send_count":0,"send_idle_time":0,`

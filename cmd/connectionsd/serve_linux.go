@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -24,6 +25,7 @@ import (
 // serve answers requests as cfg says until ctx is cancelled, which is no error. A command line to copy goes to stdout once
 // the daemon answers.
 func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error {
+	started := time.Now()
 	host, err := collector.NewHost(func(err error) { log.Error().Err(err).Msg("sample failed") })
 	if err != nil {
 		return err
@@ -52,7 +54,12 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	if _, err := fmt.Fprintln(stdout, example(listener.Addr())); err != nil {
 		log.Warn().Err(err).Msg("print the example failed")
 	}
-	server := rpc.Server{Handler: newHandler(cfg, host, degraded, built, log), Log: log}
+	node := &rpc.Node{
+		Collector: host, Scope: cfg.Scope, Height: cfg.Height, Version: built.version,
+		RPCPort: listener.Addr().(*net.TCPAddr).AddrPort().Port(),
+		Started: started, ProcessStart: owner.NewFinder("/proc").Started, Now: time.Now,
+	}
+	server := rpc.Server{Handler: newHandler(cfg, host, node, degraded, built, log), Log: log}
 	if err := server.Serve(ctx, listener); err != nil {
 		return err
 	}
@@ -76,12 +83,22 @@ func probe(log zerolog.Logger) ([]rpc.Degradation, error) {
 	}
 }
 
-func newHandler(cfg Config, host *collector.Collector, degraded []rpc.Degradation, built build, log zerolog.Logger) http.Handler {
+// newHandler ties the methods to their paths: those of monerod's JSON-RPC interface, and those that monerod has a path for.
+func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, degraded []rpc.Degradation, built build, log zerolog.Logger) http.Handler {
+	connections := rpc.GetConnections(host, rpc.ConnectionsOptions{Height: cfg.Height, Scope: cfg.Scope})
 	router := rpc.NewRouter(log)
-	router.Handle("get_connections", rpc.GetConnections(host, cfg.Height))
+	router.Handle("get_connections", connections)
+	router.Handle("get_info", node.GetInfo)
+	router.Handle("get_version", node.GetVersion)
+	bare := rpc.NewRouter(log)
+	bare.Handle("get_connections", connections)
+	bare.Handle("get_info", node.GetInfo)
+	bare.Handle("getinfo", node.GetInfo) // its older name, which monerod still answers to
+	bare.Handle("get_net_stats", node.GetNetStats)
 	return rpc.NewHandler(rpc.Options{
 		Router:         router,
-		Bare:           map[string]rpc.QueryParams{"get_connections": rpc.ConnectionsQuery},
+		Bare:           bare,
+		Queries:        map[string]rpc.QueryParams{"get_connections": rpc.ConnectionsQuery},
 		Connections:    rpc.RESTConnections(host, service.BuiltIn(), log),
 		Health:         rpc.Health(),
 		Ready:          rpc.Ready(host.LastDump, degraded),

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,13 +20,15 @@ import (
 
 // Finder finds the owners of sockets. It is for one caller at a time.
 type Finder struct {
-	proc    string
-	dirents []byte
+	proc     string
+	getdents func(fd int, buf []byte) (int, error) // unix.Getdents, or a test's own
+	dirents  []byte
+	pids     []int32
 }
 
 // NewFinder returns a Finder that reads the proc file system mounted at proc.
 func NewFinder(proc string) *Finder {
-	return &Finder{proc: proc, dirents: make([]byte, 32<<10)}
+	return &Finder{proc: proc, getdents: unix.Getdents, dirents: make([]byte, 32<<10)}
 }
 
 // Find looks for the processes that hold the sockets with the inode numbers in
@@ -37,43 +40,89 @@ func NewFinder(proc string) *Finder {
 // A process that leaves meanwhile, and one that this daemon may not look into,
 // is passed over; CheckPrivilege tells of the second.
 func (f *Finder) Find(ctx context.Context, wanted map[uint32]int32, dst []model.Owner) ([]model.Owner, error) {
-	left := len(wanted)
-	// The kernel lists processes by ascending number.
+	dst, _, err := f.FindAll(ctx, wanted, nil, dst, nil)
+	return dst, err
+}
+
+// FindAll does what Find does. Of the inodes in all, which are in wanted too,
+// it appends every further owner to shared.
+func (f *Finder) FindAll(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	s := search{wanted: wanted, all: all, left: len(wanted), shared: shared}
+	if s.left == 0 {
+		return dst, shared, nil
+	}
+	if err := f.list(); err != nil {
+		return dst, shared, fmt.Errorf("list the processes: %w", err)
+	}
+	for _, pid := range f.pids {
+		if s.left == 0 && len(all) == 0 {
+			break
+		}
+		if err := context.Cause(ctx); err != nil {
+			return dst, s.shared, err
+		}
+		name := strconv.Itoa(int(pid))
+		s.owner, s.held = int32(len(dst)), false
+		// A process that leaves half way still held what it was seen to hold.
+		if err := f.claim(name, &s); err != nil && !passedOver(err) {
+			return dst, s.shared, fmt.Errorf("read the descriptors of process %s: %w", name, err)
+		}
+		if s.held {
+			dst = append(dst, model.Owner{PID: pid, Name: f.comm(name)})
+		}
+	}
+	return dst, s.shared, nil
+}
+
+// search is one walk of the processes.
+type search struct {
+	wanted map[uint32]int32
+	all    map[uint32]struct{}
+	left   int // inodes in wanted without an owner
+	shared []model.SharedListener
+
+	owner int32 // the index that the process under way will have
+	held  bool  // whether it holds anything that is wanted
+}
+
+// claim notes that the process under way holds a socket.
+func (s *search) claim(inode uint32) {
+	first, wanted := s.wanted[inode]
+	if !wanted || first == s.owner {
+		return
+	}
+	if first == model.NoOwner {
+		s.wanted[inode] = s.owner
+		s.left--
+		s.held = true
+		return
+	}
+	further := model.SharedListener{Inode: inode, Owner: s.owner}
+	if _, all := s.all[inode]; all && !slices.Contains(s.shared, further) {
+		s.shared = append(s.shared, further)
+		s.held = true
+	}
+}
+
+// list sets pids to the processes that there are, by ascending number.
+func (f *Finder) list() error {
 	dir, err := os.Open(f.proc)
 	if err != nil {
-		return dst, fmt.Errorf("list the processes: %w", err)
+		return err
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
-		return dst, fmt.Errorf("list the processes: %w", err)
+		return err
 	}
+	f.pids = f.pids[:0]
 	for _, name := range names {
-		if left == 0 {
-			break
+		if pid, err := strconv.ParseUint(name, 10, 31); err == nil { // else not a process
+			f.pids = append(f.pids, int32(pid))
 		}
-		pid, err := strconv.ParseInt(name, 10, 32)
-		if err != nil {
-			continue // not a process
-		}
-		if err := context.Cause(ctx); err != nil {
-			return dst, err
-		}
-		next := int32(len(dst))
-		held, err := f.claim(name, wanted, next)
-		if err != nil {
-			if passedOver(err) {
-				continue
-			}
-			return dst, fmt.Errorf("read the descriptors of process %s: %w", name, err)
-		}
-		if held == 0 {
-			continue
-		}
-		left -= held
-		dst = append(dst, model.Owner{PID: int32(pid), Name: f.comm(name)})
 	}
-	return dst, nil
+	slices.Sort(f.pids)
+	return nil
 }
 
 // passedOver reports whether err only means that the process is gone or is not
@@ -83,58 +132,49 @@ func passedOver(err error) bool {
 		errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
 }
 
-// claim sets the inodes in wanted that process pid holds, and that nobody
-// claimed before, to owner, and returns how many they were.
-func (f *Finder) claim(pid string, wanted map[uint32]int32, owner int32) (int, error) {
+// claim lets s claim the sockets that process pid holds.
+func (f *Finder) claim(pid string, s *search) error {
 	fd, err := unix.Open(filepath.Join(f.proc, pid, "fd"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer unix.Close(fd)
-	claimed := 0
 	for {
-		n, err := unix.Getdents(fd, f.dirents)
+		n, err := f.getdents(fd, f.dirents)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
-			return claimed, err
+			return err
 		}
 		if n == 0 {
-			return claimed, nil
+			return nil
 		}
-		claimed += claimEntries(fd, f.dirents[:n], wanted, owner)
+		claimEntries(fd, f.dirents[:n], s)
 	}
 }
 
 // claimEntries does so for one buffer of directory entries. The entries are
 // read as they lie: os.ReadDir would allocate for every descriptor of the host.
-func claimEntries(dir int, entries []byte, wanted map[uint32]int32, owner int32) int {
-	claimed := 0
+func claimEntries(dir int, entries []byte, s *search) {
 	var link [64]byte
 	for len(entries) > 0 {
 		name, rest, ok := nextDirent(entries)
 		if !ok {
-			return claimed
+			return
 		}
 		entries = rest
 		if len(name) == 0 || name[0] == '.' {
 			continue
 		}
 		n, err := readlinkat(dir, name, link[:])
-		if err != nil {
-			continue // closed meanwhile
+		if err != nil || n == len(link) {
+			continue // closed meanwhile, or cut off and so longer than a socket's
 		}
-		inode, ok := socketInode(link[:n])
-		if !ok {
-			continue
-		}
-		if at, is := wanted[inode]; is && at == model.NoOwner {
-			wanted[inode] = owner
-			claimed++
+		if inode, ok := socketInode(link[:n]); ok {
+			s.claim(inode)
 		}
 	}
-	return claimed
 }
 
 // comm returns the name of a process, "" if it is gone.

@@ -1,0 +1,370 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/service"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// owned is a socket and the process that holds it, the zero Owner if none is known.
+type owned struct {
+	model.Socket
+	owner model.Owner
+}
+
+func listener(local string, pid int32, name string) owned {
+	remote := "0.0.0.0:0"
+	if strings.HasPrefix(local, "[") {
+		remote = "[::]:0"
+	}
+	return owned{socketOf(model.Listen, local, remote), model.Owner{PID: pid, Name: name}}
+}
+
+// only is an IPv6 listener that takes no IPv4 connections.
+func only(o owned) owned {
+	o.V6Only = true
+	return o
+}
+
+func flow(local, remote string, pid int32, name string) owned {
+	return owned{socketOf(model.Established, local, remote), model.Owner{PID: pid, Name: name}}
+}
+
+// hostOf is the snapshot of a host with these sockets.
+func hostOf(sockets ...owned) *model.Snapshot {
+	snap := snapshotOf()
+	for _, o := range sockets {
+		known := model.Known{Owner: model.NoOwner}
+		if o.owner.PID != 0 {
+			known.Owner = int32(len(snap.Owners))
+			snap.Owners = append(snap.Owners, o.owner)
+		}
+		snap.Sockets, snap.Known = append(snap.Sockets, o.Socket), append(snap.Known, known)
+	}
+	return snap
+}
+
+// ask is what GET target brings from a handler on its own, without the headers that NewHandler adds.
+func ask(h http.Handler, target string) response {
+	return serve(h, httptest.NewRequest("GET", target, nil))
+}
+
+func answered(status int, body string) response {
+	return response{Status: status, Body: body, Header: http.Header{
+		"Content-Type": {"application/json"}, "Content-Length": {fmt.Sprint(len(body))},
+	}}
+}
+
+func TestRESTConnections(t *testing.T) {
+	self := int32(os.Getpid())
+	for _, test := range []struct {
+		name        string
+		sockets     []owned
+		listeners   string
+		connections string
+	}{
+		{name: "an empty host"},
+		{
+			name:    "a listener with its owner",
+			sockets: []owned{listener("127.0.0.1:6379", 5678, "redis-server")},
+			listeners: `{"pid":5678,"processName":"redis-server","serviceLabel":"Redis","processIconType":"redis",` +
+				`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":6379}`,
+		},
+		{
+			name:    "a listener whose owner is not known goes by its port",
+			sockets: []owned{listener("0.0.0.0:5432", 0, "")},
+			listeners: `{"processName":"unknown","serviceLabel":"PostgreSQL","processIconType":"postgres",` +
+				`"address":"0.0.0.0","addressDescription":"Listening on all IPv4 interfaces","port":5432}`,
+		},
+		{
+			name:    "a listener whose owner left before it was named goes by its port",
+			sockets: []owned{listener("0.0.0.0:22", 9, "")},
+			listeners: `{"pid":9,"processName":"unknown","serviceLabel":"SSH","processIconType":"ssh",` +
+				`"address":"0.0.0.0","addressDescription":"Listening on all IPv4 interfaces","port":22}`,
+		},
+		{
+			name:    "a listener of which nothing is known",
+			sockets: []owned{listener("192.0.2.1:3000", 0, "")},
+			listeners: `{"processName":"unknown","processIconType":"generic",` +
+				`"address":"192.0.2.1","addressDescription":"Listening on 192.0.2.1 only (IPv4)","port":3000}`,
+		},
+		{
+			name:    "a process that the table does not name is called by its name, whatever the port",
+			sockets: []owned{listener("[::1]:6379", 9, `my "app"`)},
+			listeners: `{"pid":9,"processName":"my \"app\"","serviceLabel":"my \"app\"","processIconType":"generic",` +
+				`"address":"::1","addressDescription":"Localhost only (IPv6)","port":6379}`,
+		},
+		{
+			name:    "dual-stack, and IPv6 only",
+			sockets: []owned{listener("[::]:3000", 9, "node"), only(listener("[::]:3001", 9, "node")), only(listener("[2001:db8::1]:3002", 9, "node"))},
+			listeners: `{"pid":9,"processName":"node","serviceLabel":"Node.js","processIconType":"node",` +
+				`"address":"::","addressDescription":"Listening on all IPv4 and IPv6 interfaces","port":3000},` +
+				`{"pid":9,"processName":"node","serviceLabel":"Node.js","processIconType":"node",` +
+				`"address":"::","addressDescription":"Listening on all IPv6 interfaces","port":3001},` +
+				`{"pid":9,"processName":"node","serviceLabel":"Node.js","processIconType":"node",` +
+				`"address":"2001:db8::1","addressDescription":"Listening on 2001:db8::1 only (IPv6)","port":3002}`,
+		},
+		{
+			name:    "a port that docker forwards",
+			sockets: []owned{listener("0.0.0.0:5432", 9012, "docker-proxy")},
+			listeners: `{"pid":9012,"processName":"docker-proxy","serviceLabel":"Docker","processIconType":"docker",` +
+				`"address":"0.0.0.0","addressDescription":"Listening on all IPv4 interfaces","port":5432}`,
+		},
+		{
+			name: "the daemon's own listener, by its name, and by its number where its file is called otherwise",
+			sockets: []owned{
+				listener("127.0.0.1:18081", 77, "connectionsd"),
+				listener("127.0.0.1:18082", self, "renamed"),
+			},
+			listeners: `{"pid":77,"processName":"connectionsd","serviceLabel":"connectionsd","processIconType":"connectionsd",` +
+				`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":18081},` +
+				fmt.Sprintf(`{"pid":%d,"processName":"renamed","serviceLabel":"connectionsd","processIconType":"connectionsd",`, self) +
+				`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":18082}`,
+		},
+		{
+			name: "a connection with its owner and one without",
+			sockets: []owned{
+				flow("192.0.2.1:45678", "198.51.100.1:443", 1234, "node"),
+				flow("[2001:db8::1]:18080", "[2001:db8::2]:50000", 0, ""),
+				flow("[::ffff:192.0.2.1]:45678", "[::ffff:198.51.100.1]:5000", 1234, ""),
+			},
+			connections: `{"fromPid":1234,"fromProcessName":"node","fromAddress":"192.0.2.1","fromPort":45678,"toAddress":"198.51.100.1","toPort":443,"toLabel":"HTTPS"},` +
+				`{"fromAddress":"2001:db8::1","fromPort":18080,"toAddress":"2001:db8::2","toPort":50000},` +
+				`{"fromPid":1234,"fromAddress":"192.0.2.1","fromPort":45678,"toAddress":"198.51.100.1","toPort":5000}`,
+		},
+		{
+			name: "only what is established is a connection",
+			sockets: []owned{
+				{Socket: socketOf(model.SynSent, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.SynRecv, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.FinWait1, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.FinWait2, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.TimeWait, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.Close, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.CloseWait, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.LastAck, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.Closing, "192.0.2.1:1", "198.51.100.1:2")},
+				{Socket: socketOf(model.Established, "192.0.2.1:3", "198.51.100.1:4")},
+			},
+			connections: `{"fromAddress":"192.0.2.1","fromPort":3,"toAddress":"198.51.100.1","toPort":4}`,
+		},
+		{
+			name: "the example of the contract",
+			sockets: []owned{
+				flow("127.0.0.1:45678", "127.0.0.1:6379", 1234, "node"),
+				listener("0.0.0.0:3000", 1234, "node"),
+				listener("127.0.0.1:6379", 5678, "redis-server"),
+			},
+			listeners: `{"pid":1234,"processName":"node","serviceLabel":"Node.js","processIconType":"node",` +
+				`"address":"0.0.0.0","addressDescription":"Listening on all IPv4 interfaces","port":3000},` +
+				`{"pid":5678,"processName":"redis-server","serviceLabel":"Redis","processIconType":"redis",` +
+				`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":6379}`,
+			connections: `{"fromPid":1234,"fromProcessName":"node","fromAddress":"127.0.0.1","fromPort":45678,"toAddress":"127.0.0.1","toPort":6379,"toLabel":"Redis"}`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := &stillness{snap: hostOf(test.sockets...)}
+			h := RESTConnections(c, service.BuiltIn(), zerolog.Nop())
+			want := answered(200, `{"listeners":[`+test.listeners+`],"connections":[`+test.connections+`]}`)
+			if diff := cmp.Diff(want, ask(h, "/api/connections")); diff != "" {
+				t.Errorf("response (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([]collector.Want{{Owners: true}}, c.wants); diff != "" {
+				t.Errorf("asked of the collector (-want +got):\n%s", diff)
+			}
+			if c.released != 1 {
+				t.Errorf("released %d times, want once", c.released)
+			}
+		})
+	}
+}
+
+// What a connection's far end is called: the one that listens there if it is on this host, else the port's service.
+func TestToLabel(t *testing.T) {
+	const (
+		here4, here6   = "192.0.2.1", "[2001:db8::1]"
+		there4, there6 = "198.51.100.1", "[2001:db8::2]"
+	)
+	for _, test := range []struct {
+		name      string
+		listeners []owned
+		from, to  string
+		label     string
+	}{
+		{"loopback", []owned{listener("127.0.0.1:3000", 9, "node")}, "127.0.0.1:40000", "127.0.0.1:3000", "Node.js"},
+		{"loopback, IPv6", []owned{listener("[::1]:3000", 9, "node")}, "[::1]:40000", "[::1]:3000", "Node.js"},
+		{"another loopback address", []owned{listener("127.0.0.1:3000", 9, "node")}, "127.0.0.1:40000", "127.0.0.2:3000", ""},
+		{"one interface", []owned{listener(here4+":3000", 9, "node")}, here4 + ":40000", here4 + ":3000", "Node.js"},
+		{"another family", []owned{listener("[::1]:3000", 9, "node")}, "127.0.0.1:40000", "127.0.0.1:3000", ""},
+		{"another port", []owned{listener("127.0.0.1:3000", 9, "node")}, "127.0.0.1:40000", "127.0.0.1:3001", ""},
+
+		{"all of IPv4", []owned{listener("0.0.0.0:3000", 9, "node")}, "127.0.0.1:40000", "127.0.0.2:3000", "Node.js"},
+		{"all of IPv4, not by loopback", []owned{listener("0.0.0.0:3000", 9, "node")}, here4 + ":40000", here4 + ":3000", "Node.js"},
+		{"all of IPv4, another host", []owned{listener("0.0.0.0:3000", 9, "node")}, here4 + ":40000", there4 + ":3000", ""},
+		{"all of IPv4, IPv6 connection", []owned{listener("0.0.0.0:3000", 9, "node")}, "[::1]:40000", "[::1]:3000", ""},
+		{"all of IPv4, from an IPv6 socket", []owned{listener("0.0.0.0:3000", 9, "node")}, "[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:3000", "Node.js"},
+
+		{"all of IPv6 alone", []owned{only(listener("[::]:3000", 9, "node"))}, here6 + ":40000", here6 + ":3000", "Node.js"},
+		{"all of IPv6 alone, IPv4 connection", []owned{only(listener("[::]:3000", 9, "node"))}, "127.0.0.1:40000", "127.0.0.1:3000", ""},
+		{"all of IPv6 alone, another host", []owned{only(listener("[::]:3000", 9, "node"))}, here6 + ":40000", there6 + ":3000", ""},
+		{"dual-stack", []owned{listener("[::]:3000", 9, "node")}, "[::1]:40000", "[::1]:3000", "Node.js"},
+		{"dual-stack, IPv4 connection", []owned{listener("[::]:3000", 9, "node")}, "127.0.0.1:40000", "127.0.0.1:3000", "Node.js"},
+		{"dual-stack, IPv4 connection, another host", []owned{listener("[::]:3000", 9, "node")}, here4 + ":40000", there4 + ":3000", ""},
+
+		{
+			"the nearest bind counts",
+			[]owned{listener("0.0.0.0:3000", 9, "node"), listener("127.0.0.1:3000", 10, "nginx")},
+			"127.0.0.1:40000", "127.0.0.1:3000", "nginx",
+		},
+		{
+			"the nearest bind counts, in the other order",
+			[]owned{listener("127.0.0.1:3000", 10, "nginx"), listener("0.0.0.0:3000", 9, "node")},
+			"127.0.0.1:40000", "127.0.0.1:3000", "nginx",
+		},
+		{
+			"IPv4's own bind counts before dual-stack",
+			[]owned{listener("0.0.0.0:3000", 9, "node"), listener("[::]:3000", 10, "nginx")},
+			"127.0.0.1:40000", "127.0.0.1:3000", "Node.js",
+		},
+		{
+			"IPv4's own bind counts before dual-stack, in the other order",
+			[]owned{listener("[::]:3000", 10, "nginx"), listener("0.0.0.0:3000", 9, "node")},
+			"127.0.0.1:40000", "127.0.0.1:3000", "Node.js",
+		},
+
+		{"a service elsewhere", nil, here4 + ":40000", there4 + ":6379", "Redis"},
+		{"a service elsewhere that is another one here", []owned{listener("0.0.0.0:6379", 9, "node")}, here4 + ":40000", there4 + ":6379", "Redis"},
+		{"a service here that goes by its process", []owned{listener("0.0.0.0:6379", 9, "node")}, here4 + ":40000", here4 + ":6379", "Node.js"},
+		{"a service here whose owner is not known", []owned{listener("0.0.0.0:6379", 0, "")}, here4 + ":40000", here4 + ":6379", "Redis"},
+		{"nothing is known", []owned{listener("0.0.0.0:3000", 0, "")}, here4 + ":40000", here4 + ":3000", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			// The connection stands before what it leads to, as it may in a dump.
+			snap := hostOf(append([]owned{flow(test.from, test.to, 0, "")}, test.listeners...)...)
+			body := ask(RESTConnections(&stillness{snap: snap}, service.BuiltIn(), zerolog.Nop()), "/").Body
+			_, connections, _ := strings.Cut(body, `"connections":[`)
+			_, label, labelled := strings.Cut(connections, `,"toLabel":"`)
+			label = strings.TrimSuffix(label, `"}]}`)
+			if label != test.label || labelled != (test.label != "") {
+				t.Errorf("label %q, want %q, in %s", label, test.label, body)
+			}
+		})
+	}
+}
+
+func TestRESTConnectionsThatFail(t *testing.T) {
+	gone, leave := context.WithCancel(context.Background())
+	leave()
+	for _, test := range []struct {
+		name  string
+		ctx   context.Context
+		level string
+	}{
+		{"the kernel does not answer", context.Background(), "error"},
+		{"the client left", gone, "debug"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var log bytes.Buffer
+			c := &stillness{err: errors.New("netlink: no buffer space")}
+			h := RESTConnections(c, service.BuiltIn(), zerolog.New(&log))
+			request := httptest.NewRequestWithContext(test.ctx, "GET", "/api/connections", nil)
+			if diff := cmp.Diff(answered(500, `{"error":"Failed to get connections"}`), serve(h, request)); diff != "" {
+				t.Errorf("response (-want +got):\n%s", diff)
+			}
+			want := []map[string]any{{"level": test.level, "path": "/api/connections", "error": "netlink: no buffer space", "message": "request failed"}}
+			if diff := cmp.Diff(want, logLines(t, log.String())); diff != "" {
+				t.Errorf("log (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRESTConnectionsTakesNoParameters(t *testing.T) {
+	for _, test := range []struct{ query, message string }{
+		{`pid=7`, `pid: no such parameter, want none`},
+		{`pid`, `pid: no such parameter, want none`},
+		{`zebra=1&colour=1&zoo=1`, `colour: no such parameter, want none`},
+		{`=7`, `\"\": no such parameter, want none`},
+		{`%ff%22=7`, `\ufffd\": no such parameter, want none`},
+		{strings.Repeat("x", 65), strings.Repeat("x", 64) + `…: no such parameter, want none`},
+		{`%zz`, `the query string cannot be read: invalid URL escape \"%zz\"`},
+		{`a;b`, `the query string cannot be read: invalid semicolon separator in query`},
+	} {
+		c := &stillness{snap: hostOf()}
+		h := RESTConnections(c, service.BuiltIn(), zerolog.Nop())
+		if diff := cmp.Diff(answered(400, `{"error":"`+test.message+`"}`), ask(h, "/api/connections?"+test.query)); diff != "" {
+			t.Errorf("%.100s (-want +got):\n%s", test.query, diff)
+		}
+		if c.wants != nil {
+			t.Errorf("%.100s: the kernel was asked for nothing", test.query)
+		}
+	}
+	h := RESTConnections(&stillness{snap: hostOf()}, service.BuiltIn(), zerolog.Nop())
+	for _, target := range []string{"/api/connections?", "/api/connections?&"} {
+		if diff := cmp.Diff(answered(200, `{"listeners":[],"connections":[]}`), ask(h, target)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", target, diff)
+		}
+	}
+}
+
+// A client that reads slowly holds no snapshot: it is back before the first byte is sent.
+func TestRESTConnectionsReleasesBeforeItSends(t *testing.T) {
+	c := &stillness{snap: hostOf(listener("0.0.0.0:22", 1, "sshd"))}
+	h := RESTConnections(c, service.BuiltIn(), zerolog.Nop())
+	atSending := -1
+	h.ServeHTTP(sender(func() { atSending = c.released }), httptest.NewRequest("GET", "/api/connections", nil))
+	if atSending != 1 || c.released != 1 {
+		t.Errorf("released %d times when the answer was sent and %d times in all, want once and once", atSending, c.released)
+	}
+}
+
+// sender is a ResponseWriter that tells when it is written to.
+type sender func()
+
+func (s sender) Header() http.Header         { return http.Header{} }
+func (s sender) WriteHeader(int)             { s() }
+func (s sender) Write(p []byte) (int, error) { return len(p), nil }
+
+// A connection costs no allocation: what there is goes for the listeners and the two tables of addresses.
+func TestRESTConnectionsAllocations(t *testing.T) {
+	const connections, atMost = 1000, 50
+	snap := crowd(connections)
+	for i := range 10 {
+		snap.Sockets[i*100].State = model.Listen
+	}
+	h := RESTConnections(nil, service.BuiltIn(), zerolog.Nop()).(*restConnections)
+	buf := h.appendAnswer(nil, snap)
+	if got := testing.AllocsPerRun(10, func() { buf = h.appendAnswer(buf[:0], snap) }); got > atMost {
+		t.Errorf("%v allocations for %d connections and 10 listeners, want at most %d", got, connections, atMost)
+	}
+}
+
+func BenchmarkRESTConnections(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c := &stillness{snap: crowd(n)}
+			h := RESTConnections(c, service.BuiltIn(), zerolog.Nop())
+			request := httptest.NewRequest("GET", "/api/connections", nil)
+			w := nowhere{http.Header{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				c.wants = c.wants[:0]
+				h.ServeHTTP(w, request)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/socket")
+		})
+	}
+}
