@@ -8,8 +8,8 @@ import (
 )
 
 // Connection is one record of monerod's get_connections. Its JSON has monerod's
-// 25 members in monerod's (alphabetical) order; docs/get_connections.md says where
-// each value comes from.
+// 25 members in monerod's (alphabetical) order; docs/monero.md says where each
+// value comes from.
 //
 // The members address, address_type, host, ip, port, localhost and local_ip
 // are all said by Remote.
