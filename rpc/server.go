@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	stdlog "log"
@@ -32,6 +33,10 @@ const (
 type Server struct {
 	Handler http.Handler
 
+	// TLS, unless it is nil, makes the Server speak HTTP over TLS only, with HTTP/2 for the clients that want it. It has
+	// the certificate.
+	TLS *tls.Config
+
 	// Log gets, at debug level, what net/http has to say of its connections.
 	Log zerolog.Logger
 
@@ -40,6 +45,9 @@ type Server struct {
 
 	// closeTimeout is how long handlers may take to return once their contexts are cancelled. 0 is 1 second.
 	closeTimeout time.Duration
+
+	// handshakeTimeout is how long a TLS handshake may take, and then the headers of a request. 0 is 5 seconds.
+	handshakeTimeout time.Duration
 }
 
 // Serve answers the connections of l until ctx is cancelled. Then it accepts no more, lets the requests in flight end
@@ -53,9 +61,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var connections sync.WaitGroup
+	var requests inFlight
 	server := &http.Server{
-		Handler:           s.Handler,
-		ReadHeaderTimeout: readHeaderTimeout,
+		Handler:           requests.counted(s.Handler),
+		TLSConfig:         s.TLS,
+		ReadHeaderTimeout: orDefault(s.handshakeTimeout, readHeaderTimeout),
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
@@ -72,7 +82,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		},
 	}
 	accepting := make(chan error, 1)
-	go func() { accepting <- server.Serve(l) }()
+	go func() {
+		if s.TLS != nil {
+			accepting <- server.ServeTLS(l, "", "")
+		} else {
+			accepting <- server.Serve(l)
+		}
+	}()
 
 	var failure error
 	select {
@@ -83,20 +99,22 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	drain, cancelDrain := context.WithTimeout(context.WithoutCancel(ctx), orDefault(s.DrainTimeout, defaultDrainTimeout))
 	defer cancelDrain()
 	if err := server.Shutdown(drain); err != nil {
-		cancel()
+		// First the connections, so that what a cancelled handler leaves cannot pass for an answer.
 		_ = server.Close() // closes what Shutdown would have; whether the client sees it does not matter any more
+		cancel()
 	}
 	if failure == nil {
 		<-accepting
 	}
-	return errors.Join(failure, s.wait(l, &connections))
+	return errors.Join(failure, s.wait(l, &connections, &requests))
 }
 
-// wait waits for the goroutines of closed connections.
-func (s *Server) wait(l net.Listener, connections *sync.WaitGroup) error {
+// wait waits for the goroutines of closed connections and of their requests.
+func (s *Server) wait(l net.Listener, connections *sync.WaitGroup, requests *inFlight) error {
 	closed := make(chan struct{})
 	go func() {
 		connections.Wait()
+		requests.wait()
 		close(closed)
 	}()
 	timeout := orDefault(s.closeTimeout, defaultCloseTimeout)
@@ -108,6 +126,41 @@ func (s *Server) wait(l net.Listener, connections *sync.WaitGroup) error {
 	case <-timer.C:
 		return fmt.Errorf("stop serving %s: a request is still running %s after it was cancelled", l.Addr(), timeout)
 	}
+}
+
+// inFlight counts requests. Over HTTP/2 each has a goroutine, which can outlive the one of its connection.
+type inFlight struct {
+	mu       sync.Mutex // so that none begins during wait
+	over     bool
+	requests sync.WaitGroup
+}
+
+// counted counts the requests to next. Those that come after wait are not answered.
+func (f *inFlight) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !f.begin() {
+			panic(http.ErrAbortHandler)
+		}
+		defer f.requests.Done()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (f *inFlight) begin() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.over {
+		f.requests.Add(1)
+	}
+	return !f.over
+}
+
+// wait returns when the last request has ended.
+func (f *inFlight) wait() {
+	f.mu.Lock()
+	f.over = true
+	f.mu.Unlock()
+	f.requests.Wait()
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {
