@@ -5,7 +5,6 @@ package collector_test
 import (
 	"context"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,22 +36,19 @@ func conversation(cookie uint64, change func(*model.Socket)) model.Socket {
 func scripted(t *testing.T, atFirst []model.Socket, test func(show func(...model.Socket), look func() *model.Snapshot)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		var current atomic.Pointer[sockdiagtest.Dump]
+		var kernel sockdiagtest.Kernel
 		show := func(sockets ...model.Socket) {
 			var payloads [][]byte
 			for _, s := range sockets {
 				payloads = append(payloads, sockdiagtest.Payload(s))
 			}
-			dump := sockdiagtest.Sockets(payloads...)
-			current.Store(&dump)
+			kernel.Show(sockdiagtest.Sockets(payloads...))
 		}
 		show(atFirst...)
 		began := time.Now()
 		clock := func() time.Duration { return time.Since(began) }
 		c := collector.New(collector.Options{
-			Dumper: sockdiag.New(func() (sockdiag.Conn, error) {
-				return (&sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{*current.Load()}}).Dial()
-			}, clock, 1),
+			Dumper:        sockdiag.New(kernel.Dial, clock, 1),
 			Owners:        owner.NewFinder("/proc"),
 			Clock:         clock,
 			IDs:           model.NewConnectionIDs([16]byte{}),

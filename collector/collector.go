@@ -170,6 +170,7 @@ const (
 // Run makes the dumps until ctx is done. It must be called once.
 func (c *Collector) Run(ctx context.Context) {
 	defer c.stop()
+	defer c.options.Dumper.Close()
 	timer := time.NewTimer(0) // the first sample at once: ages are exact from there on
 	defer timer.Stop()
 	for {

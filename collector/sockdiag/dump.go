@@ -40,13 +40,19 @@ type Dumper struct {
 	clock func() time.Duration
 	netns uint32
 
+	// conn and its port are kept between dumps: opening a socket costs more
+	// than the dump of an idle host, and in another namespace a thread has to
+	// go there for it. nil where there is none.
+	conn Conn
+	port uint32
+
 	buf []byte
 	// index is where each cookie of the dump under way stands in the sockets;
 	// kept between dumps, so that it is not grown anew each time.
 	index map[uint64]int
 }
 
-// New returns a Dumper that opens its sockets with dial and marks what it
+// New returns a Dumper that opens its socket with dial and marks what it
 // reads with the time by clock and with netns, the inode number of the network
 // namespace that dial leads to.
 func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *Dumper {
@@ -56,6 +62,15 @@ func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *D
 		netns: netns,
 		buf:   make([]byte, bufferSize),
 		index: make(map[uint64]int),
+	}
+}
+
+// Close closes the netlink socket, if there is one. The next dump opens
+// another.
+func (d *Dumper) Close() {
+	if d.conn != nil {
+		d.conn.Close()
+		d.conn = nil
 	}
 }
 
@@ -78,26 +93,47 @@ func (d *Dumper) Dump(ctx context.Context, dst []model.Socket) ([]model.Socket, 
 	return dst, nil
 }
 
-// attempt makes one dump on a socket of its own, so that what is left of a
-// failed one cannot be taken for an answer to the next.
+// attempt makes one dump. After an error the socket is closed, so that what is
+// left of a failed dump cannot be taken for an answer to the next.
 func (d *Dumper) attempt(ctx context.Context, dst []model.Socket) ([]model.Socket, error) {
-	conn, err := d.dial()
-	if err != nil {
+	if err := d.open(); err != nil {
 		return dst, err
 	}
-	defer conn.Close()
+	dst, err := d.ask(ctx, dst)
+	if err != nil {
+		d.Close()
+	}
+	return dst, err
+}
+
+// open sees to it that there is a netlink socket.
+func (d *Dumper) open() error {
+	if d.conn != nil {
+		return nil
+	}
+	conn, err := d.dial()
+	if err != nil {
+		return err
+	}
 	port, err := conn.Port()
 	if err != nil {
-		return dst, fmt.Errorf("ask for the netlink port: %w", err)
+		conn.Close()
+		return fmt.Errorf("ask for the netlink port: %w", err)
 	}
+	d.conn, d.port = conn, port
+	return nil
+}
+
+// ask sends the request and reads the answer.
+func (d *Dumper) ask(ctx context.Context, dst []model.Socket) ([]model.Socket, error) {
 	req := newRequest(allStates)
-	if err := conn.Send(req); err != nil {
+	if err := d.conn.Send(req); err != nil {
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
 	clear(d.index)
-	answer := answer{port: port, seq: req.Seq, netns: d.netns, index: d.index}
+	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, index: d.index}
 	for !answer.done {
-		n, from, err := conn.Receive(ctx, d.buf)
+		n, from, err := d.conn.Receive(ctx, d.buf)
 		if err != nil {
 			return dst, fmt.Errorf("receive: %w", err)
 		}

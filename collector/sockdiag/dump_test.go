@@ -70,7 +70,12 @@ func dump(t *testing.T, k *sockdiagtest.Kernel) ([]model.Socket, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	got, err := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS).Dump(ctx, nil)
+	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
+	got, err := d.Dump(ctx, nil)
+	if n := k.Open(); err != nil && n != 0 {
+		t.Errorf("%d netlink sockets were left open after an error", n)
+	}
+	d.Close()
 	if n := k.Open(); n != 0 {
 		t.Errorf("%d netlink sockets were left open", n)
 	}
@@ -151,6 +156,36 @@ func TestDumpReadsMessages(t *testing.T) {
 				t.Errorf("sockets (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The netlink socket serves one dump after the other, until one fails.
+func TestDumpsShareASocket(t *testing.T) {
+	k := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{
+		sockdiagtest.Sockets(sockdiagtest.Payload(socket(1))),
+		sockdiagtest.Sockets(sockdiagtest.Payload(socket(2))),
+		{sockdiagtest.Done(unix.ENOMEM)},
+		sockdiagtest.Sockets(sockdiagtest.Payload(socket(3))),
+	}}
+	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
+	defer d.Close()
+	for _, want := range []struct {
+		cookie uint64
+		dialed int
+	}{{1, 1}, {2, 1}, {0, 1}, {3, 2}} {
+		got, err := d.Dump(t.Context(), nil)
+		if want.cookie == 0 {
+			if !errors.Is(err, unix.ENOMEM) {
+				t.Errorf("error %v, want ENOMEM", err)
+			}
+			continue
+		}
+		if err != nil || len(got) != 1 || got[0].Cookie != want.cookie {
+			t.Errorf("%v, %v, want the socket with cookie %d", got, err, want.cookie)
+		}
+		if k.Dialed() != want.dialed {
+			t.Errorf("%d sockets were opened, want %d", k.Dialed(), want.dialed)
+		}
 	}
 }
 

@@ -83,9 +83,17 @@ type Kernel struct {
 	// DialErr, if set, is returned by Dial.
 	DialErr error
 
-	mu    sync.Mutex
-	begun int
-	open  int
+	mu     sync.Mutex
+	begun  int
+	dialed int
+	open   int
+}
+
+// Show makes dump the answer from now on.
+func (k *Kernel) Show(dump Dump) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.Dumps = []Dump{dump}
 }
 
 // Begun returns how many dumps were begun.
@@ -93,6 +101,13 @@ func (k *Kernel) Begun() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.begun
+}
+
+// Dialed returns how many sockets were opened.
+func (k *Kernel) Dialed() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.dialed
 }
 
 // Open returns how many sockets were not closed.
@@ -109,13 +124,9 @@ func (k *Kernel) Dial() (sockdiag.Conn, error) {
 	if k.DialErr != nil {
 		return nil, k.DialErr
 	}
-	if len(k.Dumps) == 0 {
-		return nil, errors.New("sockdiagtest: no dump is prepared")
-	}
-	dump := k.Dumps[min(k.begun, len(k.Dumps)-1)]
-	k.begun++
+	k.dialed++
 	k.open++
-	return &conn{kernel: k, answer: dump}, nil
+	return &conn{kernel: k}, nil
 }
 
 type conn struct {
@@ -125,7 +136,15 @@ type conn struct {
 }
 
 func (c *conn) Send(req *nl.NetlinkRequest) error {
+	k := c.kernel
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.Dumps) == 0 {
+		return errors.New("sockdiagtest: no dump is prepared")
+	}
+	c.answer = append(c.answer, k.Dumps[min(k.begun, len(k.Dumps)-1)]...)
 	c.seq = req.Seq
+	k.begun++
 	return nil
 }
 
