@@ -23,8 +23,12 @@ var ErrNoDump = errors.New("no dump has been made yet")
 
 // Options are what a Collector is made of.
 type Options struct {
-	// Dumper dumps the sockets.
+	// Dumper dumps the sockets of the daemon's own network namespace.
 	Dumper *sockdiag.Dumper
+	// NetNS are the namespaces that are collected, and Self is the inode number
+	// of the daemon's own.
+	NetNS NetNS
+	Self  uint32
 	// Owners finds their owners.
 	Owners *owner.Finder
 	// Clock is the monotonic clock that Dumper marks sockets with.
@@ -38,8 +42,9 @@ type Options struct {
 
 // Collector makes snapshots.
 type Collector struct {
-	options Options
-	history *history
+	options    Options
+	history    *history
+	namespaces *namespaces
 	// wanted is the set of inodes that owners are looked for; kept for its memory.
 	wanted map[uint32]int32
 	// shared is the set of those of which all owners are looked for.
@@ -73,11 +78,12 @@ type lease struct {
 // New returns a Collector. It answers once Run runs.
 func New(o Options) *Collector {
 	return &Collector{
-		options: o,
-		history: newHistory(o.IDs),
-		wanted:  make(map[uint32]int32),
-		shared:  make(map[uint32]struct{}),
-		wake:    make(chan struct{}, 1),
+		options:    o,
+		history:    newHistory(o.IDs),
+		namespaces: newNamespaces(o.NetNS, o.Self, o.Dumper),
+		wanted:     make(map[uint32]int32),
+		shared:     make(map[uint32]struct{}),
+		wake:       make(chan struct{}, 1),
 
 		lastDump: ErrNoDump,
 	}
@@ -170,7 +176,7 @@ const (
 // Run makes the dumps until ctx is done. It must be called once.
 func (c *Collector) Run(ctx context.Context) {
 	defer c.stop()
-	defer c.options.Dumper.Close()
+	defer c.namespaces.close()
 	timer := time.NewTimer(0) // the first sample at once: ages are exact from there on
 	defer timer.Stop()
 	for {
@@ -239,13 +245,14 @@ func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, ti
 	snap := c.blank()
 	snap.Began = c.options.Clock()
 	var err error
-	snap.Sockets, err = c.options.Dumper.Dump(ctx, snap.Sockets[:0])
+	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0])
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()
 	if err != nil {
 		return snap, c.options.Clock() - snap.Began, err
 	}
+	snap.NetNS, snap.NetNSNames = c.options.Self, c.namespaces.names
 	if n := len(snap.Sockets); cap(snap.Known) < n {
 		snap.Known = make([]model.Known, n, cap(snap.Sockets))
 	} else {

@@ -23,9 +23,9 @@ const clockTick = 10 * time.Millisecond
 // first seen, who opened it, and earlier values of its byte counters. An entry
 // lives as long as its socket does.
 type history struct {
-	// index leads from the cookie to the entry. Neither holds a pointer, so
+	// index leads from the socket to its entry. Neither holds a pointer, so
 	// the garbage collector looks into neither.
-	index   map[uint64]uint32
+	index   map[socketKey]uint32
 	entries []entry
 	free    []uint32
 	// round is the number of the dump under way; an entry of an earlier round
@@ -39,9 +39,16 @@ type history struct {
 	id        [16]byte // where ids writes to
 }
 
-type entry struct {
+// socketKey names a socket for its life. Before Linux 5.10 each network
+// namespace counted its cookies by itself.
+type socketKey struct {
 	cookie uint64
-	round  uint64
+	netns  uint32
+}
+
+type entry struct {
+	key   socketKey
+	round uint64
 	// born is the latest time at which the socket can have been opened.
 	born time.Duration
 	// older and newer are two samples at least rateWindow apart; a rate is
@@ -62,7 +69,7 @@ type sample struct {
 }
 
 func newHistory(ids *model.ConnectionIDs) *history {
-	return &history{index: make(map[uint64]uint32), listeners: make(listeners), ids: ids}
+	return &history{index: make(map[socketKey]uint32), listeners: make(listeners), ids: ids}
 }
 
 // join brings the history up to the snapshot's sockets, and writes to its Known
@@ -103,7 +110,8 @@ func (h *history) join(snap *model.Snapshot) {
 
 // find returns the entry of a socket, and whether it was there before.
 func (h *history) find(s *model.Socket) (*entry, bool) {
-	if n, ok := h.index[s.Cookie]; ok {
+	key := socketKey{s.Cookie, s.NetNS}
+	if n, ok := h.index[key]; ok {
 		return &h.entries[n], true
 	}
 	var n uint32
@@ -114,7 +122,7 @@ func (h *history) find(s *model.Socket) (*entry, bool) {
 		n = uint32(len(h.entries))
 		h.entries = append(h.entries, entry{})
 	}
-	h.index[s.Cookie] = n
+	h.index[key] = n
 	h.entries[n] = h.firstSight(s)
 	return &h.entries[n], false
 }
@@ -123,7 +131,7 @@ func (h *history) find(s *model.Socket) (*entry, bool) {
 func (h *history) firstSight(s *model.Socket) entry {
 	floor, exact := age.Floor(s)
 	h.ids.Put(&h.id, s)
-	e := entry{cookie: s.Cookie, born: s.Seen - floor, id: h.id, exact: exact, used: true}
+	e := entry{key: socketKey{s.Cookie, s.NetNS}, born: s.Seen - floor, id: h.id, exact: exact, used: true}
 	now := sample{at: s.Seen, recv: s.RecvCount(), sent: s.SendCount()}
 	if h.round == 1 {
 		// It is older than this process: by how much only the floor tells, and
@@ -168,7 +176,7 @@ func (h *history) forget() {
 	for n := range h.entries {
 		e := &h.entries[n]
 		if e.used && e.round != h.round {
-			delete(h.index, e.cookie)
+			delete(h.index, e.key)
 			*e = entry{}
 			h.free = append(h.free, uint32(n))
 		}
@@ -188,10 +196,10 @@ func (h *history) shrink() {
 		return
 	}
 	entries := make([]entry, 0, 2*live)
-	index := make(map[uint64]uint32, 2*live)
+	index := make(map[socketKey]uint32, 2*live)
 	for _, e := range h.entries {
 		if e.used {
-			index[e.cookie] = uint32(len(entries))
+			index[e.key] = uint32(len(entries))
 			entries = append(entries, e)
 		}
 	}

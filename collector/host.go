@@ -19,9 +19,10 @@ import (
 // (drivers/char/random.c).
 const bootIDPath = "/proc/sys/kernel/random/boot_id"
 
-// NewHost returns a Collector for the network namespace of the calling thread.
+// NewHost returns a Collector of this host. The calling thread is in the
+// daemon's own network namespace; which others are collected want says.
 // onSampleError is Options.OnSampleError.
-func NewHost(onSampleError func(error)) (*Collector, error) {
+func NewHost(want NetNS, onSampleError func(error)) (*Collector, error) {
 	boot, err := readBootID(bootIDPath)
 	if err != nil {
 		return nil, err
@@ -33,6 +34,8 @@ func NewHost(onSampleError func(error)) (*Collector, error) {
 	clock := age.NewClock()
 	return New(Options{
 		Dumper:        sockdiag.New(sockdiag.Dial, clock, ns),
+		NetNS:         want,
+		Self:          ns,
 		Owners:        owner.NewFinder("/proc"),
 		Clock:         clock,
 		IDs:           model.NewConnectionIDs(boot),

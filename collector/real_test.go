@@ -23,7 +23,13 @@ import (
 // start runs a collector of the test's namespace until the test ends.
 func start(t *testing.T) *collector.Collector {
 	t.Helper()
-	c, err := collector.NewHost(func(err error) { t.Errorf("sample: %v", err) })
+	return startIn(t, collector.NetNS{})
+}
+
+// startIn runs one of other namespaces.
+func startIn(t *testing.T, namespaces collector.NetNS) *collector.Collector {
+	t.Helper()
+	c, err := collector.NewHost(namespaces, func(err error) { t.Errorf("sample: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -576,7 +582,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		want collector.Want
 	}{{"alone", collector.Want{}}, {"with owners", collector.Want{Owners: true}}} {
 		b.Run(bench.name, func(b *testing.B) {
-			c, err := collector.NewHost(func(err error) { b.Errorf("sample: %v", err) })
+			c, err := collector.NewHost(collector.NetNS{}, func(err error) { b.Errorf("sample: %v", err) })
 			if err != nil {
 				b.Fatal(err)
 			}

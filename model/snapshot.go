@@ -10,6 +10,10 @@ import (
 type Snapshot struct {
 	// Began is when the dump was begun, by the monotonic clock of Socket.Seen.
 	Began time.Duration
+	// NetNS is the network namespace of this daemon, as in Socket.NetNS.
+	NetNS uint32
+	// NetNSNames are the names of namespaces that have one (ip-netns(8)).
+	NetNSNames map[uint32]string
 	// Sockets has every socket once, in the kernel's order.
 	Sockets []Socket
 	// Known has at each index what is known of the socket at that index.

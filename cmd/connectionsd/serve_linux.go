@@ -26,7 +26,7 @@ import (
 // the daemon answers.
 func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error {
 	started := time.Now()
-	host, err := collector.NewHost(func(err error) { log.Error().Err(err).Msg("sample failed") })
+	host, err := collector.NewHost(collector.NetNS{}, func(err error) { log.Error().Err(err).Msg("sample failed") })
 	if err != nil {
 		return err
 	}

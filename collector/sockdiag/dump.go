@@ -65,6 +65,12 @@ func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *D
 	}
 }
 
+// Sibling returns a Dumper of another namespace, by its own dial and netns,
+// that shares d's memory: only one of them may make a dump at a time.
+func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
+	return &Dumper{dial: dial, clock: d.clock, netns: netns, buf: d.buf, index: d.index}
+}
+
 // Close closes the netlink socket, if there is one. The next dump opens
 // another.
 func (d *Dumper) Close() {

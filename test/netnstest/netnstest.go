@@ -31,7 +31,7 @@ const inside = "NETNSTEST_INSIDE"
 // cleanup is called, in the namespace, when the tests are done.
 func Main(m *testing.M, cleanup ...func()) {
 	if os.Getenv(inside) != "" {
-		if err := loopbackUp(); err != nil {
+		if err := errors.Join(mountsPrivate(), loopbackUp()); err != nil {
 			fmt.Fprintln(os.Stderr, "netnstest:", err)
 			os.Exit(1)
 		}
@@ -57,7 +57,7 @@ func again() int {
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if uid := os.Getuid(); uid != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
@@ -74,6 +74,14 @@ func again() int {
 		fmt.Fprintf(os.Stderr, "netnstest: a network namespace is needed (root, or user namespaces allowed): %v\n", err)
 		return 1
 	}
+}
+
+// mountsPrivate keeps what a test mounts from everybody else.
+func mountsPrivate() error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make the mounts private: %w", err)
+	}
+	return nil
 }
 
 func loopbackUp() error {

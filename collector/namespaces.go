@@ -1,0 +1,154 @@
+//go:build linux
+
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/connectionsd/connectionsd/collector/netns"
+	"github.com/connectionsd/connectionsd/collector/sockdiag"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// NetNS says which network namespaces are collected. The zero NetNS is the
+// daemon's own alone.
+type NetNS struct {
+	// All is every one that has a process or a name.
+	All bool
+	// Name is the one of that name under /run/netns, and no other.
+	Name string
+}
+
+// rescanEvery is how often namespaces are looked for: one that is new is
+// collected that much later at most. A look costs some microseconds for each
+// process of the host, which is more than the dump of an idle namespace.
+const rescanEvery = 500 * time.Millisecond
+
+// namespaces are those that are collected, each with a netlink socket that
+// stays in it. That socket keeps a namespace alive that has gone otherwise,
+// until the next look.
+type namespaces struct {
+	want NetNS
+	self uint32
+	list func() (list []netns.Namespace, denied int, err error)
+	// own makes dumps of the daemon's own namespace, and lends its memory to
+	// those of the others.
+	own    *sockdiag.Dumper
+	others map[uint32]*sockdiag.Dumper
+	// refused are those that could not be entered for want of privilege.
+	refused map[uint32]bool
+	names   map[uint32]string
+
+	scanned     time.Duration
+	everScanned bool
+}
+
+func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
+	return &namespaces{
+		want: want, self: self, own: own,
+		list:    func() ([]netns.Namespace, int, error) { return netns.List("/proc", netns.RunDir) },
+		others:  make(map[uint32]*sockdiag.Dumper),
+		refused: make(map[uint32]bool),
+	}
+}
+
+// dump appends the sockets of all namespaces to dst.
+func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket) ([]model.Socket, error) {
+	if err := n.rescan(now); err != nil {
+		return dst, err
+	}
+	var err error
+	if n.want.Name == "" {
+		if dst, err = n.own.Dump(ctx, dst); err != nil {
+			return dst, err
+		}
+	}
+	for inode, dumper := range n.others {
+		dst, err = dumper.Dump(ctx, dst)
+		switch {
+		case err == nil:
+		case left(err):
+			n.drop(inode)
+		case errors.Is(err, unix.EPERM):
+			n.drop(inode)
+			n.refused[inode] = true
+		default:
+			return dst, fmt.Errorf("network namespace %d: %w", inode, err)
+		}
+	}
+	return dst, nil
+}
+
+// left reports whether err means that a namespace is no longer where it was.
+func left(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, netns.ErrOther)
+}
+
+// rescan looks for namespaces that came and went, if it is time to.
+func (n *namespaces) rescan(now time.Duration) error {
+	if n.want == (NetNS{}) || n.everScanned && now-n.scanned < rescanEvery {
+		return nil
+	}
+	list, _, err := n.list()
+	if err != nil {
+		return fmt.Errorf("look for network namespaces: %w", err)
+	}
+	n.scanned, n.everScanned = now, true
+	there := make(map[uint32]bool, len(list))
+	names := make(map[uint32]string)
+	for _, ns := range list {
+		if ns.Name != "" {
+			names[ns.Inode] = ns.Name
+		}
+		if ns.Inode == n.self && n.want.All || n.want.Name != "" && ns.Name != n.want.Name {
+			continue
+		}
+		there[ns.Inode] = true
+		if n.others[ns.Inode] == nil && !n.refused[ns.Inode] {
+			n.others[ns.Inode] = n.own.Sibling(func() (sockdiag.Conn, error) { return dialIn(ns) }, ns.Inode)
+		}
+	}
+	for inode := range n.others {
+		if !there[inode] {
+			n.drop(inode)
+		}
+	}
+	for inode := range n.refused {
+		if !there[inode] {
+			delete(n.refused, inode)
+		}
+	}
+	n.names = names // the snapshots before keep the map that they were given
+	return nil
+}
+
+// dialIn opens a netlink socket in a namespace.
+func dialIn(ns netns.Namespace) (conn sockdiag.Conn, err error) {
+	err = netns.Do(ns, func() (err error) {
+		conn, err = sockdiag.Dial()
+		return err
+	})
+	if err != nil && conn != nil {
+		conn.Close()
+		conn = nil
+	}
+	return conn, err
+}
+
+func (n *namespaces) drop(inode uint32) {
+	n.others[inode].Close()
+	delete(n.others, inode)
+}
+
+func (n *namespaces) close() {
+	n.own.Close()
+	for inode := range n.others {
+		n.drop(inode)
+	}
+}
