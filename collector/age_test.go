@@ -49,6 +49,7 @@ func scripted(t *testing.T, atFirst []model.Socket, test func(show func(...model
 		clock := func() time.Duration { return time.Since(began) }
 		c := collector.New(collector.Options{
 			Dumper:        sockdiag.New(kernel.Dial, clock, 1),
+			Self:          1,
 			Owners:        owner.NewFinder("/proc"),
 			Clock:         clock,
 			IDs:           model.NewConnectionIDs([16]byte{}),
@@ -216,6 +217,34 @@ func TestHistoryForgets(t *testing.T) {
 		show(conversation(1, nil))
 		if got := look().Known[0].Age; got != 0 {
 			t.Errorf("age %v of a new socket, want 0", got)
+		}
+	})
+}
+
+// Link-local ends are told with the name of their interface, here the first of
+// this test's own namespace, and others without.
+func TestZones(t *testing.T) {
+	linkLocal := conversation(1, func(s *model.Socket) {
+		s.Family, s.Interface = model.IPv6, 1
+		s.LocalIP = netip.MustParseAddr("fe80::1").As16()
+		s.RemoteIP = netip.MustParseAddr("fe80::2").As16()
+	})
+	gone := linkLocal
+	gone.Cookie, gone.Interface = 2, 4711
+	global := linkLocal
+	global.Cookie = 3
+	global.LocalIP = netip.MustParseAddr("2001:db8::1").As16()
+	global.RemoteIP = netip.MustParseAddr("2001:db8::2").As16()
+	scripted(t, []model.Socket{linkLocal, gone, global}, func(_ func(...model.Socket), look func() *model.Snapshot) {
+		snap := look()
+		for i, want := range [][2]string{
+			{"[fe80::1%lo]:18080", "[fe80::2%lo]:49152"},
+			{"[fe80::1%4711]:18080", "[fe80::2%4711]:49152"},
+			{"[2001:db8::1]:18080", "[2001:db8::2]:49152"},
+		} {
+			if local, remote := snap.Local(i).String(), snap.Remote(i).String(); local != want[0] || remote != want[1] {
+				t.Errorf("%s - %s, want %s - %s", local, remote, want[0], want[1])
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -259,6 +260,7 @@ func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, ti
 		snap.Known = snap.Known[:n]
 	}
 	c.history.join(snap)
+	c.joinZones(snap)
 	took := c.options.Clock() - snap.Began
 	if want.Owners {
 		err = c.joinOwners(ctx, snap, want.ListenerOwners)
@@ -277,6 +279,32 @@ func (c *Collector) blank() *model.Snapshot {
 	}
 	snap.Owners, snap.Shared = snap.Owners[:0], snap.Shared[:0]
 	return snap
+}
+
+// joinZones looks up the names of the interfaces that link-local addresses are
+// told with. They are looked up anew each time, since an interface can be
+// renamed; hardly a host has such a connection. Of another namespace they are
+// not known.
+func (c *Collector) joinZones(snap *model.Snapshot) {
+	clear(snap.Zones)
+	for i := range snap.Sockets {
+		s := &snap.Sockets[i]
+		if !s.NeedsZone() || s.NetNS != snap.NetNS {
+			continue
+		}
+		at := model.Interface{NetNS: s.NetNS, Index: s.Interface}
+		if _, known := snap.Zones[at]; known {
+			continue
+		}
+		link, err := net.InterfaceByIndex(int(s.Interface))
+		if err != nil {
+			continue // gone by now: the index has to do
+		}
+		if snap.Zones == nil {
+			snap.Zones = make(map[model.Interface]string)
+		}
+		snap.Zones[at] = link.Name
+	}
 }
 
 // joinOwners looks for the owners after the dump: a descriptor that was closed

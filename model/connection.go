@@ -16,7 +16,7 @@ import (
 type Connection struct {
 	// ID is connection_id, written as 32 hex digits.
 	ID [16]byte
-	// Remote is the peer. Its zone is not written.
+	// Remote is the peer.
 	Remote netip.AddrPort
 	// State is monerod's word: before_handshake, normal or standby.
 	State string
@@ -81,7 +81,7 @@ func (s *Snapshot) Connection(i int) Connection {
 	live := uint64(max(known.Age, 0) / time.Second)
 	c := Connection{
 		ID:              known.ID,
-		Remote:          sock.Remote(),
+		Remote:          s.Remote(i),
 		State:           sock.State.PeerState(),
 		LiveTime:        live,
 		RecvCount:       sock.RecvCount(),
@@ -113,7 +113,7 @@ func idleTime(s *Socket, ms uint32, live uint64) uint64 {
 func (s *Snapshot) Detail(i int) SocketDetail {
 	sock := &s.Sockets[i]
 	d := SocketDetail{
-		Local:            sock.Local(),
+		Local:            s.Local(i),
 		TCPState:         sock.State,
 		CongestionState:  sock.CongestionState,
 		CongestionWindow: sock.CongestionWindow,
@@ -141,7 +141,7 @@ func (s *Snapshot) Detail(i int) SocketDetail {
 // encoding/json costs several allocations a record (BenchmarkConnectionJSON);
 // TestConnectionJSON holds it against encoding/json.
 func (c *Connection) AppendJSON(dst []byte) []byte {
-	addr, port := c.Remote.Addr().WithZone(""), c.Remote.Port()
+	addr, port := c.Remote.Addr(), c.Remote.Port()
 	dst = append(dst, `{"address":"`...)
 	dst = appendEndpoint(dst, addr, port)
 	dst = appendUintMember(dst, `","address_type":`, uint64(addressType(addr)))
@@ -193,7 +193,7 @@ func (d *SocketDetail) appendJSON(dst []byte) []byte {
 	dst = append(dst, `,"live_time_exact":`...)
 	dst = strconv.AppendBool(dst, d.LiveTimeExact)
 	dst = append(dst, `,"local_address":"`...)
-	dst = appendEndpoint(dst, d.Local.Addr().WithZone(""), d.Local.Port())
+	dst = appendEndpoint(dst, d.Local.Addr(), d.Local.Port())
 	dst = appendUintMember(dst, `","min_rtt_us":`, uint64(d.MinRTT))
 	dst = appendUintMember(dst, `,"netns":`, uint64(d.NetNS))
 	dst = appendUintMember(dst, `,"pid":`, uint64(d.PID))

@@ -366,3 +366,37 @@ func BenchmarkConnectionJSON(b *testing.B) {
 		}
 	})
 }
+
+// monerod tells a link-local address with the name of its interface.
+func TestConnectionZone(t *testing.T) {
+	for _, test := range []struct {
+		zones         map[Interface]string
+		netInterface  uint32
+		address, host string
+	}{
+		{map[Interface]string{{7, 3}: "eth0"}, 3, "[fe80::1%eth0]:18080", "fe80::1%eth0"},
+		{map[Interface]string{{7, 3}: "br-lan.10"}, 3, "[fe80::1%br-lan.10]:18080", "fe80::1%br-lan.10"},
+		{map[Interface]string{{8, 3}: "eth0"}, 3, "[fe80::1%3]:18080", "fe80::1%3"},
+		{map[Interface]string{{7, 3}: `a"b`}, 3, "[fe80::1%3]:18080", "fe80::1%3"},
+		{nil, 3, "[fe80::1%3]:18080", "fe80::1%3"},
+		{nil, 0, "[fe80::1]:18080", "fe80::1"},
+	} {
+		snap := snapshotOf(Socket{
+			State: Established, Family: IPv6, NetNS: 7, Interface: test.netInterface,
+			LocalIP: netip.MustParseAddr("fe80::2").As16(), LocalPort: 1,
+			RemoteIP: netip.MustParseAddr("fe80::1").As16(), RemotePort: 18080,
+		}, Known{})
+		snap.Zones = test.zones
+		if got := decodeRecord(t, snap); got.Address != test.address || got.Host != test.host || got.IP != test.host || !got.LocalIP || got.AddressType != 2 {
+			t.Errorf("%+v, want %s", got, test.address)
+		}
+	}
+	// An address that needs none has none, whatever the socket is bound to.
+	snap := snapshotOf(Socket{
+		State: Established, Family: IPv6, NetNS: 7, Interface: 3,
+		LocalIP: netip.MustParseAddr("2001:db8::2").As16(), RemoteIP: netip.MustParseAddr("2001:db8::1").As16(), RemotePort: 1,
+	}, Known{})
+	if got := decodeRecord(t, snap); got.Address != "[2001:db8::1]:1" {
+		t.Errorf("address %s", got.Address)
+	}
+}

@@ -14,7 +14,7 @@ func appendUintMember(dst []byte, before string, n uint64) []byte {
 }
 
 // appendEndpoint appends host:port, an IPv6 host in brackets. An address has
-// no character that JSON escapes.
+// no character that JSON escapes, nor has the zone of one (isPlainZone).
 func appendEndpoint(dst []byte, addr netip.Addr, port uint16) []byte {
 	if addr.Is4() {
 		dst = addr.AppendTo(dst)

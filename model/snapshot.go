@@ -14,6 +14,9 @@ type Snapshot struct {
 	NetNS uint32
 	// NetNSNames are the names of namespaces that have one (ip-netns(8)).
 	NetNSNames map[uint32]string
+	// Zones are the names of the interfaces of sockets that need one; an
+	// interface that is not in it is called by its index.
+	Zones map[Interface]string
 	// Sockets has every socket once, in the kernel's order.
 	Sockets []Socket
 	// Known has at each index what is known of the socket at that index.
