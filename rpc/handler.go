@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Options say what [NewHandler] serves. A handler that is nil has no route.
+// Options say what [NewHandler] serves, and to whom. A handler that is nil has no route.
 type Options struct {
 	// Router has the methods of POST /json_rpc and POST /.
 	Router *Router
@@ -25,10 +25,28 @@ type Options struct {
 
 	Connections http.Handler // GET /api/connections
 
-	// Not subject to the rate limit, so that a busy client cannot make the daemon look dead.
-	Health  http.Handler // GET /healthz
-	Ready   http.Handler // GET /readyz
-	Metrics http.Handler // GET /metrics
+	// Open to all, and not subject to the rate limit, so that a busy client cannot make the daemon look dead.
+	Health http.Handler // GET /healthz
+	Ready  http.Handler // GET /readyz
+
+	// Metrics is GET /metrics. It tells of this host, so it needs the token and the login that all else needs. Only when
+	// there are neither is it outside the rate limit, or it would be the place to guess at them.
+	Metrics http.Handler
+
+	// AccessTokens, when there are any, stand before every path but those of Health and Ready: /TOKEN/json_rpc, and /TOKEN or
+	// /TOKEN/ for /. All else is 404.
+	AccessTokens []AccessToken
+
+	// Login, unless it is the zero Login, is asked for by digest authentication at every path but those of Health and Ready.
+	Login Login
+
+	// AllowedHosts are names that clients use for the daemon, as [ParseHost] returns them. IP addresses and localhost are
+	// always allowed; all other values of the Host header are 403.
+	AllowedHosts []string
+
+	// Origins are those whose pages may read answers and post, as [ParseOrigin] returns them. Without any no header of CORS is
+	// sent, and what pages of other origins post is 403.
+	Origins []string
 
 	// Rate is how many calls a second a client may make in the long run, and Burst how many at once (at least 1). Without
 	// a positive Rate there is no limit.
@@ -38,18 +56,36 @@ type Options struct {
 	// TrustedProxies are the peers whose X-Forwarded-For says who the client is. With none of them the peer always is.
 	TrustedProxies []netip.Prefix
 
-	Now func() time.Time // the clock of the rate limit; nil is time.Now
-	Log zerolog.Logger   // gets the panics of handlers
+	// Refused, unless it is nil, is called during each request that is refused, with the reason. It is for counting.
+	Refused func(Refusal)
+
+	Now func() time.Time // the clock of the rate limit and of the login; nil is time.Now
+	Log zerolog.Logger   // gets the panics of handlers, and who guesses at tokens and passwords
 }
 
-// NewHandler returns the HTTP face of a Router: the routes of opts, and errors in the style of each. It sends no CORS
-// header, so no web page of another origin can read an answer.
+// NewHandler returns the HTTP face of a Router: the routes of opts, and errors in the style of each.
+//
+// A request goes through these, from the outermost to the innermost. Each may answer itself.
+//
+//  1. door: cuts the access token off the path, so that what follows neither sees nor logs it
+//  2. recoverer: panics
+//  3. freshJSON, allowOrigins: headers that every answer has, errors too
+//  4. clientIP, rateLimit: 429. Behind it ends what had a wrong token: 404
+//  5. checkHost: 403
+//  6. checkOrigin: 403
+//  7. answerPreflight: 204
+//  8. digestAuth: 401
+//  9. compressed
+//  10. the routes: 404, 405
+//
+// Health and readiness pass by 1, 4, 7 and 8; so do metrics where there is neither token nor login.
 func NewHandler(opts Options) http.Handler {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	limit := newRateLimit(opts.Rate, opts.Burst, opts.Now)
-	pool := new(buffers)
+	if opts.Refused == nil {
+		opts.Refused = func(Refusal) {}
+	}
 	faceOf := func(r *http.Request) face {
 		if r.URL.Path == "/" || r.URL.Path == "/json_rpc" {
 			return envelopeFace
@@ -59,31 +95,72 @@ func NewHandler(opts Options) http.Handler {
 		}
 		return restFace
 	}
+	limit := newRateLimit(opts.Rate, opts.Burst, opts.Now)
+	guesses := newGuessLog(opts.Log, opts.Now)
+
+	answer := chi.Chain(recoverer(opts.Log, faceOf), freshJSON, allowOrigins(opts.Origins))
 	admit := func(next http.Handler) http.Handler {
 		return clientIP(opts.TrustedProxies, limit.admit(faceOf, next))
 	}
+	check := chi.Chain(checkHost(opts.AllowedHosts, faceOf, opts.Refused), checkOrigin(opts.Origins, faceOf, opts.Refused))
+	hasLogin := opts.Login != Login{}
+	login := func(next http.Handler) http.Handler { return next }
+	if hasLogin {
+		auth := newDigestAuth(opts.Login, opts.Now, func(client netip.Addr) {
+			guesses.note(client, RefusedLogin)
+			opts.Refused(RefusedLogin)
+		})
+		login = func(next http.Handler) http.Handler { return auth.require(faceOf, next) }
+	}
 
+	serve := compressed(newRoutes(opts, limit, faceOf))
+	open := answer.Handler(check.Handler(serve))
+	guarded := answer.Handler(admit(check.Handler(answerPreflight(login(serve)))))
+	if len(opts.AccessTokens) > 0 {
+		guarded = &door{
+			tokens: opts.AccessTokens,
+			right:  guarded,
+			guess: answer.Handler(admit(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				guesses.note(clientOf(r), RefusedToken)
+				opts.Refused(RefusedToken)
+				notFound(w, r)
+			}))),
+			// Not logged: those who try the paths of well-known programs everywhere are many, and get nowhere.
+			other: answer.Handler(admit(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				opts.Refused(RefusedToken)
+				notFound(w, r)
+			}))),
+		}
+	}
+	openMetrics := len(opts.AccessTokens) == 0 && !hasLogin
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := sentPath(r); {
+		case path == "/healthz", path == "/readyz", path == "/metrics" && openMetrics:
+			open.ServeHTTP(w, r)
+		default:
+			guarded.ServeHTTP(w, r)
+		}
+	})
+}
+
+// newRoutes returns the paths of opts.
+func newRoutes(opts Options, limit *rateLimit, faceOf func(*http.Request) face) http.Handler {
+	pool := new(buffers)
 	mux := chi.NewRouter()
-	mux.Use(recoverer(opts.Log, faceOf), freshJSON)
-
 	get(mux, "/healthz", opts.Health)
 	get(mux, "/readyz", opts.Ready)
 	get(mux, "/metrics", opts.Metrics)
-
-	mux.Group(func(limited chi.Router) {
-		limited.Use(admit)
-		envelope := &envelopeHandler{router: opts.Router, limit: limit, buffers: pool}
-		limited.Method(http.MethodPost, "/json_rpc", envelope)
-		limited.Method(http.MethodPost, "/", envelope)
-		for name := range opts.Bare.names() {
-			bare := &bareHandler{router: opts.Bare, buffers: pool, method: name, query: opts.Queries[name]}
-			limited.Post("/"+name, bare.post)
-			get(limited, "/"+name, http.HandlerFunc(bare.get))
-		}
-		get(limited, "/api/connections", opts.Connections)
-	})
-	mux.NotFound(admit(http.HandlerFunc(notFound)).ServeHTTP)
-	mux.MethodNotAllowed(admit(methodNotAllowed(mux, faceOf)).ServeHTTP)
+	envelope := &envelopeHandler{router: opts.Router, limit: limit, buffers: pool}
+	mux.Method(http.MethodPost, "/json_rpc", envelope)
+	mux.Method(http.MethodPost, "/", envelope)
+	for name := range opts.Bare.names() {
+		bare := &bareHandler{router: opts.Bare, buffers: pool, method: name, query: opts.Queries[name]}
+		mux.Post("/"+name, bare.post)
+		get(mux, "/"+name, http.HandlerFunc(bare.get))
+	}
+	get(mux, "/api/connections", opts.Connections)
+	mux.NotFound(notFound)
+	mux.MethodNotAllowed(methodNotAllowed(mux, faceOf).ServeHTTP)
 	return mux
 }
 
@@ -113,10 +190,7 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 // whatever the path.
 func methodNotAllowed(mux *chi.Mux, faceOf func(*http.Request) face) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path := r.URL.RawPath // as chi chooses it
-		if path == "" {
-			path = r.URL.Path
-		}
+		path := sentPath(r)
 		var allowed []string
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 			if mux.Match(chi.NewRouteContext(), method, path) {

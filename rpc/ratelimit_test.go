@@ -236,7 +236,7 @@ func TestARefusedBatchIsNotExecuted(t *testing.T) {
 	opts.Now = func() time.Time { return time.Unix(1700000000, 0) }
 	body := batchOf(6, `{"jsonrpc":"2.0","method":"count"}`)
 	got := serve(NewHandler(opts), httptest.NewRequest("POST", "/json_rpc", strings.NewReader(body)))
-	if diff := cmp.Diff(jsonResponse(429, tooManyEnvelope, "Retry-After", "2"), got); diff != "" {
+	if diff := cmp.Diff(routed(jsonResponse(429, tooManyEnvelope, "Retry-After", "2")), got); diff != "" {
 		t.Errorf("response (-want +got):\n%s", diff)
 	}
 	if calls != 0 {

@@ -105,7 +105,7 @@ func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte 
 
 func (h *restConnections) listener(snap *model.Snapshot, i int) model.Listener {
 	s := &snap.Sockets[i]
-	end := s.Local()
+	end := snap.Local(i)
 	l := model.Listener{
 		Address:            end.Addr(),
 		AddressDescription: model.DescribeBind(end.Addr(), s.V6Only),
@@ -125,7 +125,7 @@ func (h *restConnections) listener(snap *model.Snapshot, i int) model.Listener {
 
 func (h *restConnections) flow(snap *model.Snapshot, i int, labels listenerLabels, local map[[16]byte]struct{}) model.Flow {
 	s := &snap.Sockets[i]
-	f := model.Flow{From: s.Local(), To: s.Remote()}
+	f := model.Flow{From: snap.Local(i), To: snap.Remote(i)}
 	if owner := snap.Owner(i); owner != nil {
 		f.FromPID, f.FromProcessName = owner.PID, owner.Name
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"github.com/knadh/koanf/v2"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
+
+	"github.com/connectionsd/connectionsd/rpc"
 )
 
 // Config is what serve is told to do: each key's value from its strongest origin, checked. keys says what each means.
@@ -18,14 +21,27 @@ type Config struct {
 	RPCBindIP           netip.Addr
 	RPCBindPort         uint16 // 0: any free port
 	ConfirmExternalBind bool
-	RateLimit           float64 // requests a second for each client; 0: no limit
-	RateBurst           int     // at least 1
-	TrustedProxies      []netip.Prefix
-	Scope               uint16 // 0: the whole host
-	Height              uint64
-	LogLevel            zerolog.Level
-	LogFormat           logFormat
-	ConfigFile          string // "" for none
+
+	RPCLogin                rpc.Login // from either of its two keys; the zero Login for none
+	RPCLoginFile            string    // "" for none, as with the other files
+	AccessTokens            []rpc.AccessToken
+	AllowedHosts            []string
+	RPCAccessControlOrigins []string
+	RPCSSLCertificate       string // with RPCSSLPrivateKey or not at all
+	RPCSSLPrivateKey        string
+	RPCSSLCACertificates    string // only with RPCSSLCertificate
+
+	RateLimit      float64 // requests a second for each client; 0: no limit
+	RateBurst      int     // at least 1
+	TrustedProxies []netip.Prefix
+	Scope          uint16 // 0: the whole host
+	Height         uint64
+	LogLevel       zerolog.Level
+	LogFormat      logFormat
+	ConfigFile     string
+
+	// Warnings are what is allowed and yet puts a secret at risk, a sentence each.
+	Warnings []string
 }
 
 // setting is a value as it was written down, and where.
@@ -40,7 +56,7 @@ const envPrefix = "CONNECTIONSD_"
 // resolve returns the configuration of flags (parsed, registered by addFlags), environ ("NAME=value" each, as from
 // os.Environ) and the configuration file that one of them names, in that order of precedence, with defaults for the rest.
 //
-// An error names the origin of what is wrong, the value and what would be right. A wrong value is an error even where a
+// An error names the origin of what is wrong, the value unless it is a secret, and what would be right. A wrong value is an error even where a
 // stronger origin overrides it.
 func resolve(flags *pflag.FlagSet, environ []string) (Config, error) {
 	if err := checkVariables(environ); err != nil {
@@ -57,10 +73,8 @@ func resolve(flags *pflag.FlagSet, environ []string) (Config, error) {
 			return Config{}, err
 		}
 	}
-	if !cfg.RPCBindIP.IsLoopback() && !cfg.ConfirmExternalBind {
-		s := written(all, "rpc-bind-ip")[0] // there is one: the default is a loopback address
-		return Config{}, fmt.Errorf("%s %q: not a loopback address, and no login or token protects it: "+
-			"want a loopback address such as 127.0.0.1, or --confirm-external-bind to answer all who can reach it", s.Origin, s.Value)
+	if err := finishAccess(&cfg, all); err != nil {
+		return Config{}, err
 	}
 	return cfg, nil
 }
@@ -75,10 +89,13 @@ func load(origins []koanf.Provider) (cfg Config, all *koanf.Koanf, err error) {
 		// After each origin, not once at the end: what this one says is checked before the next overrides it.
 		for _, k := range keys() {
 			settings := written(all, k.name)
+			if settings == nil && k.byDefault == "" {
+				continue
+			}
 			if settings == nil {
 				settings = []setting{{Value: k.byDefault}}
 			}
-			if err := k.store(&cfg, settings); err != nil {
+			if err := k.set(&cfg, settings); err != nil {
 				return Config{}, nil, err
 			}
 		}
@@ -159,6 +176,9 @@ type flagValue struct {
 // Set notes value.
 func (v *flagValue) Set(value string) error {
 	if len(v.values) > 0 && v.key.kind != list {
+		if v.key.visibility == secret {
+			return errors.New("already set: want this flag once")
+		}
 		return fmt.Errorf("already set to %q: want this flag once", v.values[0])
 	}
 	v.values = append(v.values, value)

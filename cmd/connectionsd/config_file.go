@@ -13,8 +13,11 @@ import (
 // configFileKey names the configuration file, so it is the one key that cannot stand in it.
 const configFileKey = "config-file"
 
-// maxConfigFile bounds a configuration file, in bytes: a wrong path (a device, a log) must not fill the memory.
-const maxConfigFile = 1 << 20
+// keyCharacters are those that somebody may take for a part of a key, and what they write before one.
+const keyCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// maxFile bounds the files that the configuration names, in bytes: a wrong path (a device, a log) must not fill the memory.
+const maxFile = 1 << 20
 
 // configFile is the koanf.Provider of a configuration file in monerod's format.
 type configFile struct {
@@ -33,17 +36,26 @@ func (f configFile) Read() (map[string]any, error) {
 
 // ReadBytes returns the file as it is.
 func (f configFile) ReadBytes() ([]byte, error) {
-	file, err := os.Open(f.path)
+	data, err := readFile(f.path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.origin, err)
+	}
+	return data, nil
+}
+
+// readFile returns the content of the file at path, whose name is in each error.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxConfigFile+1))
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.origin, err)
+		return nil, err
 	}
-	if len(data) > maxConfigFile {
-		return nil, fmt.Errorf("%s: %s is too large: want a file of at most %d bytes", f.origin, f.path, maxConfigFile)
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s is too large: want a file of at most %d bytes", path, maxFile)
 	}
 	return data, nil
 }
@@ -73,8 +85,9 @@ func parseConfigFile(path string, data []byte) (map[string]any, error) {
 		}
 		name, value, ok := strings.Cut(line, "=")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok || name == "" {
-			return nil, wrong(fmt.Errorf("%.100q: want key=value", line))
+		// Quoted is only what looks like a key: the rest of a line that is wrong may be a secret ("rpc-login user:pass=word").
+		if !ok || strings.Trim(name, keyCharacters) != "" || name == "" {
+			return nil, wrong(errors.New("want key=value"))
 		}
 		i := slices.Index(names, name)
 		if i < 0 {

@@ -51,12 +51,14 @@ func TestConfigFile(t *testing.T) {
 
 func TestConfigFileErrors(t *testing.T) {
 	for _, tc := range []struct{ name, file, want string }{
-		{"no =", "height=1\n\nconfirm-external-bind\n", `c.conf:3: "confirm-external-bind": want key=value`},
-		{"no key", "=1", `c.conf:1: "=1": want key=value`},
-		{"section", "[rpc]", `c.conf:1: "[rpc]": want key=value`},
-		{"comment before =", "height # =1", `c.conf:1: "height": want key=value`},
+		{"no =", "height=1\n\nconfirm-external-bind\n", `c.conf:3: want key=value`},
+		{"no key", "=1", `c.conf:1: want key=value`},
+		{"section", "[rpc]", `c.conf:1: want key=value`},
+		{"comment before =", "height # =1", `c.conf:1: want key=value`},
 		{"no UTF-8", "height=1\nlog-level=inf\xf6", `c.conf:2: bytes that are no text: want UTF-8`},
 		{"no UTF-8 in a comment", "# \xff", `c.conf:1: bytes that are no text: want UTF-8`},
+		{"login with a space for =", "rpc-login user:pass=word", `c.conf:1: want key=value`},
+		{"token with a colon for =", "access-token: 0123456789abcdef", `c.conf:1: want key=value`},
 		{"unknown key", "zmq-pub=1", `c.conf:1: unknown key "zmq-pub"; see connectionsd serve --help`},
 		{"misspelt key", "hieght=1", `c.conf:1: unknown key "hieght"; did you mean "height"?`},
 		{"key in capitals", "HEIGHT=1", `c.conf:1: unknown key "HEIGHT"; see connectionsd serve --help`},
@@ -66,7 +68,7 @@ func TestConfigFileErrors(t *testing.T) {
 			"names another", "config-file=d.conf",
 			`c.conf:1: config-file: a configuration file cannot name another: want it as a flag or variable`,
 		},
-		{"long line", strings.Repeat("x", 5000), `c.conf:1: "` + strings.Repeat("x", 100) + `": want key=value`},
+		{"long line", strings.Repeat("x", 5000), `c.conf:1: want key=value`},
 		{"long key", strings.Repeat("x", 5000) + "=", `c.conf:1: unknown key "` + strings.Repeat("x", 100) + `"; see connectionsd serve --help`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
+
+	"github.com/connectionsd/connectionsd/rpc"
 )
 
 // resolveArgs parses args as serve's flags and resolves them with environ. file, unless "", becomes the file c.conf in the
@@ -22,6 +24,12 @@ func resolveArgs(t *testing.T, args, environ []string, file string) (Config, err
 			t.Fatal(err)
 		}
 	}
+	return resolveIn(t, args, environ)
+}
+
+// resolveIn does so in the current directory as it is.
+func resolveIn(t *testing.T, args, environ []string) (Config, error) {
+	t.Helper()
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	addFlags(flags)
 	if err := flags.Parse(args); err != nil {
@@ -30,10 +38,19 @@ func resolveArgs(t *testing.T, args, environ []string, file string) (Config, err
 	return resolve(flags, environ)
 }
 
+func accessToken(t *testing.T, s string) rpc.AccessToken {
+	t.Helper()
+	token, err := rpc.ParseAccessToken(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
 // equal compares configurations.
 func equal(t *testing.T, got, want Config) {
 	t.Helper()
-	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, rpc.AccessToken{})); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
 }
@@ -69,15 +86,34 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 		Height:              18446744073709551615,
 		LogLevel:            zerolog.TraceLevel,
 		LogFormat:           "console",
+
+		Scope: 18080,
+
+		RPCLogin:                rpc.Login{User: "user", Password: "a:b"},
+		AccessTokens:            []rpc.AccessToken{accessToken(t, "0123456789abcdef"), accessToken(t, "fedcba9876543210")},
+		AllowedHosts:            []string{"node.example.org", "*"},
+		RPCAccessControlOrigins: []string{"https://example.org", "http://localhost:3000"},
+		RPCSSLCertificate:       "c.pem",
+		RPCSSLPrivateKey:        "k.pem",
+		RPCSSLCACertificates:    "ca.pem",
 	}
 	t.Run("flags", func(t *testing.T) {
 		got, err := resolveArgs(t, []string{
 			"--rpc-bind-ip", "0.0.0.0", "--rpc-bind-port=0", "--confirm-external-bind", "--rate-limit", "0.5", "--rate-burst", "1",
 			"--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::1", "--height", "18446744073709551615",
-			"--log-level", "trace", "--log-format", "console",
+			"--log-level", "trace", "--log-format", "console", "--scope", "18080",
+			"--rpc-login", "user:a:b", "--access-token", "0123456789abcdef", "--access-token", "fedcba9876543210",
+			"--allowed-host", "Node.Example.org.", "--allowed-host", "*",
+			"--rpc-access-control-origins", "HTTPS://example.org:443, http://localhost:3000",
+			"--rpc-ssl-certificate", "c.pem", "--rpc-ssl-private-key", "k.pem", "--rpc-ssl-ca-certificates", "ca.pem",
 		}, nil, "")
 		if err != nil {
 			t.Fatal(err)
+		}
+		want := want
+		want.Warnings = []string{
+			"--rpc-login: others on this host may have read it from the command line: want CONNECTIONSD_RPC_LOGIN or the configuration file",
+			"--access-token: others on this host may have read it from the command line: want CONNECTIONSD_ACCESS_TOKEN or the configuration file",
 		}
 		equal(t, got, want)
 	})
@@ -86,6 +122,11 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 			"CONNECTIONSD_RPC_BIND_IP=0.0.0.0", "CONNECTIONSD_RPC_BIND_PORT=0", "CONNECTIONSD_CONFIRM_EXTERNAL_BIND=1",
 			"CONNECTIONSD_RATE_LIMIT=0.5", "CONNECTIONSD_RATE_BURST=1", "CONNECTIONSD_TRUSTED_PROXY=10.0.0.0/8, ::1",
 			"CONNECTIONSD_HEIGHT=18446744073709551615", "CONNECTIONSD_LOG_LEVEL=trace", "CONNECTIONSD_LOG_FORMAT=console",
+			"CONNECTIONSD_RPC_LOGIN=user:a:b", "CONNECTIONSD_ACCESS_TOKEN=0123456789abcdef,fedcba9876543210",
+			"CONNECTIONSD_SCOPE=18080", "CONNECTIONSD_ALLOWED_HOST=node.example.org,*",
+			"CONNECTIONSD_RPC_ACCESS_CONTROL_ORIGINS=https://example.org,http://localhost:3000",
+			"CONNECTIONSD_RPC_SSL_CERTIFICATE=c.pem", "CONNECTIONSD_RPC_SSL_PRIVATE_KEY=k.pem",
+			"CONNECTIONSD_RPC_SSL_CA_CERTIFICATES=ca.pem",
 		}, "")
 		if err != nil {
 			t.Fatal(err)
@@ -96,6 +137,10 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 		got, err := resolveArgs(t, []string{"--config-file", "c.conf"}, nil, strings.Join([]string{
 			"rpc-bind-ip=0.0.0.0", "rpc-bind-port=0", "confirm-external-bind=true", "rate-limit=0.5", "rate-burst=1",
 			"trusted-proxy=10.0.0.0/8", "trusted-proxy=::1", "height=18446744073709551615", "log-level=trace", "log-format=console",
+			"rpc-login=user:a:b", "access-token=0123456789abcdef", "access-token=fedcba9876543210",
+			"scope=18080", "allowed-host=node.example.org", "allowed-host=*",
+			"rpc-access-control-origins=https://example.org", "rpc-access-control-origins=http://localhost:3000",
+			"rpc-ssl-certificate=c.pem", "rpc-ssl-private-key=k.pem", "rpc-ssl-ca-certificates=ca.pem",
 		}, "\n"))
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +277,8 @@ func TestResolveErrors(t *testing.T) {
 		wantBool   = "want 1, 0, true or false"
 		wantLevel  = "want trace, debug, info, warn or error"
 		wantFormat = "want auto, json or console"
-		wantBind   = "not a loopback address, and no login or token protects it: want a loopback address such as 127.0.0.1, " +
+		wantBind   = "not a loopback address, and no login, token or client certificate protects it: " +
+			"want a loopback address such as 127.0.0.1, or --rpc-login-file, --access-token or --rpc-ssl-ca-certificates, " +
 			"or --confirm-external-bind to answer all who can reach it"
 	)
 	for _, tc := range []struct {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/rs/zerolog"
+
+	"github.com/connectionsd/connectionsd/rpc"
 )
 
 // kind is how often a key may be given, and whether its flag needs a value.
@@ -21,16 +23,53 @@ const (
 	toggle             // one value; the flag alone means true
 )
 
+// visibility is who may read the values of a key.
+type visibility int
+
+const (
+	public visibility = iota
+	secret            // nobody: no message repeats one
+)
+
 // key is one thing that can be configured: a flag, an environment variable and a key of the configuration file.
 type key struct {
 	name        string // of the key in the file, and of the flag with -- before it
 	kind        kind
+	visibility  visibility
 	placeholder string // for the value, in the help
 	byDefault   string // as it would be written down
 	usage       string
-	// store sets the key's field of c to what settings say (at least one; more only for a list).
+	// store sets the key's field of c to what settings say (at least one; more only for a list). Its error is a *valueError.
 	store func(c *Config, settings []setting) error
 }
+
+// set is store with errors for the user, which have the value that is wrong unless it is a secret. A secret must not be
+// empty: a variable that somebody forgot to fill would leave the daemon open.
+func (k key) set(c *Config, settings []setting) error {
+	for _, s := range settings {
+		if k.visibility == secret && s.Value == "" {
+			return fmt.Errorf("%s: no value given: want %s", s.Origin, k.placeholder)
+		}
+	}
+	err := k.store(c, settings)
+	var wrong *valueError
+	switch {
+	case !errors.As(err, &wrong):
+		return err
+	case k.visibility == secret:
+		return fmt.Errorf("%s: %w", wrong.origin, wrong.want)
+	default:
+		return fmt.Errorf("%s %.100q: %w", wrong.origin, wrong.value, wrong.want)
+	}
+}
+
+// valueError says where a wrong value stands, and what would be right.
+type valueError struct {
+	origin, value string
+	want          error
+}
+
+func (e *valueError) Error() string { return e.origin + ": " + e.want.Error() }
 
 // variable returns the name of the environment variable that sets k.
 func (k key) variable() string {
@@ -41,47 +80,79 @@ func (k key) variable() string {
 func keys() []key {
 	return []key{
 		{
-			"rpc-bind-ip", single, "IP", "127.0.0.1", "IP address to listen on",
+			"rpc-bind-ip", single, public, "IP", "127.0.0.1", "IP address to listen on",
 			one(func(c *Config) *netip.Addr { return &c.RPCBindIP }, parseIP),
 		},
 		{
-			"rpc-bind-port", single, "PORT", "18081", "TCP port to listen on (0: any free port)",
+			"rpc-bind-port", single, public, "PORT", "18081", "TCP port to listen on (0: any free port)",
 			one(func(c *Config) *uint16 { return &c.RPCBindPort }, parsePort),
 		},
 		{
-			"confirm-external-bind", toggle, "bool", "false", "allow a --rpc-bind-ip that other hosts can reach",
+			"confirm-external-bind", toggle, public, "bool", "false", "allow a --rpc-bind-ip that other hosts can reach without any credentials",
 			one(func(c *Config) *bool { return &c.ConfirmExternalBind }, parseBool),
 		},
 		{
-			"rate-limit", single, "NUMBER", "50", "requests a second allowed to each client (0: no limit)",
+			"rpc-login", single, secret, "USER:PASSWORD", "", "ask for digest authentication; better set elsewhere than on a command line",
+			one(func(c *Config) *rpc.Login { return &c.RPCLogin }, rpc.ParseLogin),
+		},
+		{
+			"rpc-login-file", single, public, "FILE", "", "read USER:PASSWORD from the first line of FILE",
+			one(func(c *Config) *string { return &c.RPCLoginFile }, parseFile),
+		},
+		{
+			"access-token", list, secret, "TOKEN", "", "serve only /TOKEN/... and answer all else with 404; may be repeated",
+			each(func(c *Config) *[]rpc.AccessToken { return &c.AccessTokens }, rpc.ParseAccessToken),
+		},
+		{
+			"allowed-host", list, public, "NAME", "", "name that clients may use for this host, besides its IP addresses and localhost (*: any)",
+			each(func(c *Config) *[]string { return &c.AllowedHosts }, rpc.ParseHost),
+		},
+		{
+			"rpc-access-control-origins", list, public, "ORIGIN", "", "origins whose web pages may read answers (*: any)",
+			each(func(c *Config) *[]string { return &c.RPCAccessControlOrigins }, rpc.ParseOrigin),
+		},
+		{
+			"rpc-ssl-certificate", single, public, "FILE", "", "serve HTTPS with the certificate, and what chains it, in FILE (PEM)",
+			one(func(c *Config) *string { return &c.RPCSSLCertificate }, parseFile),
+		},
+		{
+			"rpc-ssl-private-key", single, public, "FILE", "", "the private key of --rpc-ssl-certificate (PEM)",
+			one(func(c *Config) *string { return &c.RPCSSLPrivateKey }, parseFile),
+		},
+		{
+			"rpc-ssl-ca-certificates", single, public, "FILE", "", "let in only clients with a certificate signed by one in FILE (PEM)",
+			one(func(c *Config) *string { return &c.RPCSSLCACertificates }, parseFile),
+		},
+		{
+			"rate-limit", single, public, "NUMBER", "50", "requests a second allowed to each client (0: no limit)",
 			one(func(c *Config) *float64 { return &c.RateLimit }, parseRate),
 		},
 		{
-			"rate-burst", single, "N", "100", "requests a client may make at once before --rate-limit holds it back",
+			"rate-burst", single, public, "N", "100", "requests a client may make at once before --rate-limit holds it back",
 			one(func(c *Config) *int { return &c.RateBurst }, parseBurst),
 		},
 		{
-			"trusted-proxy", list, "CIDR", "", "addresses whose X-Forwarded-For names the client; may be repeated",
+			"trusted-proxy", list, public, "CIDR", "", "addresses whose X-Forwarded-For names the client; may be repeated",
 			each(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, parsePrefix),
 		},
 		{
-			"scope", single, "PORT", "0", "be the node that listens on PORT: answer with its connections alone (0: the whole host)",
+			"scope", single, public, "PORT", "0", "be the node that listens on PORT: answer with its connections alone (0: the whole host)",
 			one(func(c *Config) *uint16 { return &c.Scope }, parsePort),
 		},
 		{
-			"height", single, "N", "0", "height placeholder: the chain height told of every peer",
+			"height", single, public, "N", "0", "height placeholder: the chain height told of every peer",
 			one(func(c *Config) *uint64 { return &c.Height }, parseHeight),
 		},
 		{
-			"log-level", single, "LEVEL", "info", "least level logged: trace, debug, info, warn or error",
+			"log-level", single, public, "LEVEL", "info", "least level logged: trace, debug, info, warn or error",
 			one(func(c *Config) *zerolog.Level { return &c.LogLevel }, parseLogLevel),
 		},
 		{
-			"log-format", single, "FORMAT", "auto", "auto, json or console (auto: console on a terminal, else json)",
+			"log-format", single, public, "FORMAT", "auto", "auto, json or console (auto: console on a terminal, else json)",
 			one(func(c *Config) *logFormat { return &c.LogFormat }, parseLogFormat),
 		},
 		{
-			configFileKey, single, "FILE", "", "read key=value lines from FILE",
+			configFileKey, single, public, "FILE", "", "read key=value lines from FILE",
 			one(func(c *Config) *string { return &c.ConfigFile }, func(s string) (string, error) { return s, nil }),
 		},
 	}
@@ -93,7 +164,7 @@ func one[T any](field func(*Config) *T, parse func(string) (T, error)) func(*Con
 		s := settings[0]
 		v, err := parse(s.Value)
 		if err != nil {
-			return fmt.Errorf("%s %.100q: %w", s.Origin, s.Value, err)
+			return &valueError{s.Origin, s.Value, err}
 		}
 		*field(c) = v
 		return nil
@@ -112,7 +183,7 @@ func each[T any](field func(*Config) *[]T, parse func(string) (T, error)) func(*
 				item = strings.TrimSpace(item)
 				v, err := parse(item)
 				if err != nil {
-					return fmt.Errorf("%s %.100q: %w", s.Origin, item, err)
+					return &valueError{s.Origin, item, err}
 				}
 				all = append(all, v)
 			}
@@ -187,6 +258,14 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		prefix = netip.PrefixFrom(ip.Unmap(), prefix.Bits()-96)
 	}
 	return prefix.Masked(), nil
+}
+
+// parseFile reads the name of a file that protects the daemon, which is why there is no empty one.
+func parseFile(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("want the name of a file")
+	}
+	return s, nil
 }
 
 func parseHeight(s string) (uint64, error) {

@@ -15,5 +15,5 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for an orderly end; from then on a second one kills, should that end hang.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, os.Environ()))
+	os.Exit(run(ctx, hideSecrets(os.Args[1:]), os.Stdout, os.Stderr, os.Environ()))
 }

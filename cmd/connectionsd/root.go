@@ -82,9 +82,14 @@ func newRootCommand(p process) *cobra.Command {
 	return root
 }
 
-// noArguments refuses whatever follows a command's flags.
+// noArguments refuses whatever follows a command's flags. After the flag of a secret it may be a part of that.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
+		for _, k := range keys() {
+			if k.visibility == secret && cmd.Flags().Changed(k.name) {
+				return &usageError{fmt.Errorf("unexpected argument after the flags: want only flags; see %s --help", cmd.CommandPath())}
+			}
+		}
 		return &usageError{fmt.Errorf("unexpected argument %q: want only flags; see %s --help", args[0], cmd.CommandPath())}
 	}
 	return nil
@@ -124,18 +129,30 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &absent):
 		var known []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-		near := nearest(absent.GetSpecifiedName(), known)
+		// Without what no name has: "--rpc-login:user:password".
+		rest := strings.TrimLeft(absent.GetSpecifiedName(), keyCharacters)
+		name := strings.TrimSuffix(absent.GetSpecifiedName(), rest)
+		near := nearest(name, known)
 		if near != "" {
 			near = "--" + near
 		}
-		err = unknown("flag", "--"+absent.GetSpecifiedName(), near, help)
+		err = unknown("flag", "--"+name, near, help)
 	case errors.As(err, &valued):
 		f := valued.GetFlag()
 		err = fmt.Errorf("--%s: no value given: want --%s %s", f.Name, f.Name, f.Value.Type())
+	case errors.As(err, &invalid) && isSecret(invalid.GetFlag()):
+		err = fmt.Errorf("--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
 	case errors.As(err, &invalid):
 		err = fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
 	case errors.As(err, &syntax):
-		err = fmt.Errorf("bad flag %q: want --name or --name=value; see %s", syntax.GetSpecifiedFlag(), help)
+		flag, _, _ := strings.Cut(syntax.GetSpecifiedFlag(), "=")
+		err = fmt.Errorf("bad flag %q: want --name or --name=value; see %s", flag, help)
 	}
 	return &usageError{err}
+}
+
+// isSecret reports whether the values of f must not be repeated.
+func isSecret(f *pflag.Flag) bool {
+	v, ok := f.Value.(*flagValue)
+	return ok && v.key.visibility == secret
 }

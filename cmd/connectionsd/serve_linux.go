@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +28,13 @@ import (
 // the daemon answers.
 func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error {
 	started := time.Now()
+	secure, err := tlsConfig(cfg)
+	if err != nil {
+		return &usageError{err}
+	}
+	for _, warning := range cfg.Warnings {
+		log.Warn().Msg(warning)
+	}
 	host, err := collector.NewHost(collector.NetNS{}, func(err error) { log.Error().Err(err).Msg("sample failed") })
 	if err != nil {
 		return err
@@ -50,8 +59,10 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 
 	info, _ := debug.ReadBuildInfo()
 	built := readBuild(version, info)
-	log.Info().Str("version", built.version).Stringer("address", listener.Addr()).Msg("listening")
-	if _, err := fmt.Fprintln(stdout, example(listener.Addr())); err != nil {
+	log.Info().Str("version", built.version).Stringer("address", listener.Addr()).
+		Bool("tls", secure != nil).Bool("login", cfg.RPCLogin != rpc.Login{}).Int("access_tokens", len(cfg.AccessTokens)).
+		Msg("listening")
+	if _, err := fmt.Fprintln(stdout, example(listener.Addr(), cfg, secure)); err != nil {
 		log.Warn().Err(err).Msg("print the example failed")
 	}
 	node := &rpc.Node{
@@ -59,7 +70,7 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 		RPCPort: listener.Addr().(*net.TCPAddr).AddrPort().Port(),
 		Started: started, ProcessStart: owner.NewFinder("/proc").Started, Now: time.Now,
 	}
-	server := rpc.Server{Handler: newHandler(cfg, host, node, degraded, built, log), Log: log}
+	server := rpc.Server{Handler: newHandler(cfg, host, node, degraded, built, log), TLS: secure, Log: log}
 	if err := server.Serve(ctx, listener); err != nil {
 		return err
 	}
@@ -103,6 +114,10 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, degraded 
 		Health:         rpc.Health(),
 		Ready:          rpc.Ready(host.LastDump, degraded),
 		Metrics:        metricsHandler(built, degraded),
+		AccessTokens:   cfg.AccessTokens,
+		Login:          cfg.RPCLogin,
+		AllowedHosts:   cfg.AllowedHosts,
+		Origins:        cfg.RPCAccessControlOrigins,
 		Rate:           cfg.RateLimit,
 		Burst:          cfg.RateBurst,
 		TrustedProxies: cfg.TrustedProxies,
@@ -130,8 +145,8 @@ func listen(ctx context.Context, cfg Config) (net.Listener, error) {
 }
 
 // example is a command line that shows this host's connections. Where the daemon listens on all addresses, it names a
-// loopback one.
-func example(address net.Addr) string {
+// loopback one. Secrets, and what only the client has, are variables of the shell in it.
+func example(address net.Addr, cfg Config, secure *tls.Config) string {
 	at := address.(*net.TCPAddr).AddrPort()
 	ip := at.Addr().Unmap()
 	switch {
@@ -141,6 +156,22 @@ func example(address net.Addr) string {
 	default:
 		ip = netip.IPv6Loopback()
 	}
+	command, scheme, path := "curl -s", "http", "/json_rpc"
+	if cfg.RPCLogin != (rpc.Login{}) {
+		command += ` --digest -u "$LOGIN"`
+	}
+	if secure != nil {
+		scheme = "https"
+		if isSelfSigned(secure) {
+			command += " --cacert '" + strings.ReplaceAll(cfg.RPCSSLCertificate, "'", `'\''`) + "'"
+		}
+		if secure.ClientAuth != tls.NoClientCert {
+			command += ` --cert "$CERTIFICATE" --key "$KEY"`
+		}
+	}
+	if len(cfg.AccessTokens) > 0 {
+		path = "/$TOKEN" + path
+	}
 	host := net.JoinHostPort(ip.String(), strconv.Itoa(int(at.Port())))
-	return fmt.Sprintf(`curl -s http://%s/json_rpc -d '{"jsonrpc":"2.0","id":"0","method":"get_connections"}'`, host)
+	return fmt.Sprintf(`%s %s://%s%s -d '{"jsonrpc":"2.0","id":"0","method":"get_connections"}'`, command, scheme, host, path)
 }
