@@ -15,7 +15,7 @@ import (
 // connection from an address that it has one with, so no two are alike.
 const (
 	firstP2P, firstRPC, firstZMQ = 28080, 28081, 28082
-	secondP2P, secondRPC         = 38080, 38081
+	secondP2P, secondRPC         = 18080, 18081
 )
 
 // firstConnects and secondConnects are the hosts that a node connects to.

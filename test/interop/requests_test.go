@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	referenceP2P, referenceRPC = 48080, 48081
+	referenceP2P, referenceRPC = 20080, 20081 // below those that the kernel gives to outgoing connections
 )
 
 // requests are what monerod and we are asked alike.
