@@ -253,7 +253,7 @@ func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, ti
 	if err != nil {
 		return snap, c.options.Clock() - snap.Began, err
 	}
-	snap.NetNS, snap.NetNSNames = c.options.Self, c.namespaces.names
+	snap.NetNS, snap.NetNSLabels = c.options.Self, c.namespaces.names
 	if n := len(snap.Sockets); cap(snap.Known) < n {
 		snap.Known = make([]model.Known, n, cap(snap.Sockets))
 	} else {

@@ -16,15 +16,6 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// NetNS says which network namespaces are collected. The zero NetNS is the
-// daemon's own alone.
-type NetNS struct {
-	// All is every one that has a process or a name.
-	All bool
-	// Name is the one of that name under /run/netns, and no other.
-	Name string
-}
-
 // rescanEvery is how often namespaces are looked for: one that is new is
 // collected that much later at most. A look costs some microseconds for each
 // process of the host, which is more than the dump of an idle namespace.
@@ -103,9 +94,7 @@ func (n *namespaces) rescan(now time.Duration) error {
 	there := make(map[uint32]bool, len(list))
 	names := make(map[uint32]string)
 	for _, ns := range list {
-		if ns.Name != "" {
-			names[ns.Inode] = ns.Name
-		}
+		names[ns.Inode] = label(ns)
 		if ns.Inode == n.self && n.want.All || n.want.Name != "" && ns.Name != n.want.Name {
 			continue
 		}
@@ -126,6 +115,15 @@ func (n *namespaces) rescan(now time.Duration) error {
 	}
 	n.names = names // the snapshots before keep the map that they were given
 	return nil
+}
+
+// label is what people call a namespace: its name, or what the links in
+// /proc/PID/ns say of it.
+func label(ns netns.Namespace) string {
+	if ns.Name != "" {
+		return ns.Name
+	}
+	return fmt.Sprintf("net:[%d]", ns.Inode)
 }
 
 // dialIn opens a netlink socket in a namespace.

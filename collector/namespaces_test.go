@@ -149,7 +149,7 @@ func TestNamespaces(t *testing.T) {
 				}
 				ids[snap.Known[i].ID] = true
 			}
-			if name := snap.NetNSNames[s.NetNS]; name != ends.name {
+			if name := snap.NetNSLabels[s.NetNS]; name != ends.name {
 				t.Errorf("namespace %d is called %q, want %q", s.NetNS, name, ends.name)
 			}
 		}

@@ -17,3 +17,12 @@ func (w Want) and(other Want) Want {
 		ListenerOwners: w.ListenerOwners || other.ListenerOwners,
 	}
 }
+
+// NetNS says which network namespaces are collected. The zero NetNS is the
+// daemon's own alone.
+type NetNS struct {
+	// All is every one that has a process or a name.
+	All bool
+	// Name is the one of that name under /run/netns, and no other.
+	Name string
+}

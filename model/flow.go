@@ -9,6 +9,8 @@ type Flow struct {
 	FromProcessName string
 	From, To        netip.AddrPort
 	ToLabel         string
+	// NetNS is Snapshot.NetNSLabel.
+	NetNS string
 }
 
 // AppendJSON appends the flow to dst.
@@ -33,5 +35,6 @@ func (f *Flow) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `,"toLabel":`...)
 		dst = appendString(dst, f.ToLabel)
 	}
+	dst = appendNetNS(dst, f.NetNS)
 	return append(dst, '}')
 }

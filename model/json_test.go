@@ -18,6 +18,10 @@ func TestListenerJSON(t *testing.T) {
 		{full, `{"pid":5678,"processName":"redis-server","serviceLabel":"Redis","processIconType":"redis",` +
 			`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":6379}`},
 		{
+			Listener{ProcessName: "a", Address: netip.MustParseAddr("10.0.0.1"), Port: 1, ProcessIconType: "generic", NetNS: `b"c`},
+			`{"processName":"a","processIconType":"generic","address":"10.0.0.1","addressDescription":"","port":1,"netns":"b\"c"}`,
+		},
+		{
 			Listener{Address: netip.MustParseAddr("::"), AddressDescription: "Listening on all IPv6 interfaces", Port: 1, ProcessIconType: "generic"},
 			`{"processName":"unknown","processIconType":"generic","address":"::",` +
 				`"addressDescription":"Listening on all IPv6 interfaces","port":1}`,
@@ -35,8 +39,12 @@ func TestFlowJSON(t *testing.T) {
 		want string
 	}{
 		{
-			Flow{1234, "node", netip.MustParseAddrPort("127.0.0.1:45678"), netip.MustParseAddrPort("127.0.0.1:6379"), "Redis"},
+			Flow{1234, "node", netip.MustParseAddrPort("127.0.0.1:45678"), netip.MustParseAddrPort("127.0.0.1:6379"), "Redis", ""},
 			`{"fromPid":1234,"fromProcessName":"node","fromAddress":"127.0.0.1","fromPort":45678,"toAddress":"127.0.0.1","toPort":6379,"toLabel":"Redis"}`,
+		},
+		{
+			Flow{From: netip.MustParseAddrPort("10.0.0.1:1"), To: netip.MustParseAddrPort("10.0.0.2:2"), ToLabel: "x", NetNS: "blue"},
+			`{"fromAddress":"10.0.0.1","fromPort":1,"toAddress":"10.0.0.2","toPort":2,"toLabel":"x","netns":"blue"}`,
 		},
 		{
 			Flow{From: netip.MustParseAddrPort("[::1]:1"), To: netip.MustParseAddrPort("[2001:db8::1]:2")},

@@ -15,6 +15,8 @@ type Listener struct {
 	AddressDescription string
 	Port               uint16
 	ProcessIconType    string
+	// NetNS is Snapshot.NetNSLabel.
+	NetNS string
 }
 
 // AppendJSON appends the listener to dst.
@@ -41,7 +43,17 @@ func (l *Listener) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `","addressDescription":`...)
 	dst = appendString(dst, l.AddressDescription)
 	dst = appendUintMember(dst, `,"port":`, uint64(l.Port))
+	dst = appendNetNS(dst, l.NetNS)
 	return append(dst, '}')
+}
+
+// appendNetNS appends the member netns, which the contract of the endpoint does
+// not have, of a record that is not of the daemon's own namespace.
+func appendNetNS(dst []byte, label string) []byte {
+	if label == "" {
+		return dst
+	}
+	return appendString(append(dst, `,"netns":`...), label)
 }
 
 // unknownProcess stands for the name of a process that cannot be seen.

@@ -12,8 +12,10 @@ type Snapshot struct {
 	Began time.Duration
 	// NetNS is the network namespace of this daemon, as in Socket.NetNS.
 	NetNS uint32
-	// NetNSNames are the names of namespaces that have one (ip-netns(8)).
-	NetNSNames map[uint32]string
+	// NetNSLabels say what people call the other namespaces: the name of one
+	// that has one (ip-netns(8)), else what the links in /proc/PID/ns say of it,
+	// such as net:[4026532281].
+	NetNSLabels map[uint32]string
 	// Zones are the names of the interfaces of sockets that need one; an
 	// interface that is not in it is called by its index.
 	Zones map[Interface]string
@@ -78,6 +80,15 @@ func (s *Snapshot) listenerOwners(i int) iter.Seq[int32] {
 			}
 		}
 	}
+}
+
+// NetNSLabel says which network namespace the socket at index i is in, "" if it
+// is the daemon's own.
+func (s *Snapshot) NetNSLabel(i int) string {
+	if inode := s.Sockets[i].NetNS; inode != s.NetNS {
+		return s.NetNSLabels[inode]
+	}
+	return ""
 }
 
 // Owner returns the owner of the socket at index i, or nil where none is

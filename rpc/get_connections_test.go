@@ -51,7 +51,7 @@ func socketOf(state model.TCPState, local, remote string) model.Socket {
 
 // snapshotOf has the sockets of nobody.
 func snapshotOf(sockets ...model.Socket) *model.Snapshot {
-	snap := &model.Snapshot{Sockets: sockets}
+	snap := &model.Snapshot{Sockets: sockets, NetNS: 2} // as socketOf
 	for range sockets {
 		snap.Known = append(snap.Known, model.Known{Owner: model.NoOwner})
 	}

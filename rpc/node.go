@@ -179,7 +179,7 @@ func (n *Node) count(ctx context.Context) (c counts, err error) {
 // isClient reports whether the socket at index i of snap is this daemon's end of a client's connection.
 func (n *Node) isClient(snap *model.Snapshot, i int) bool {
 	s := &snap.Sockets[i]
-	return s.State.IsConnection() && s.LocalPort == n.RPCPort && snap.Known[i].Incoming
+	return s.State.IsConnection() && s.LocalPort == n.RPCPort && s.NetNS == snap.NetNS && snap.Known[i].Incoming
 }
 
 // nodeStart is when the scope's first process was started, or this daemon if nobody listens there now.

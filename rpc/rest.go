@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -70,7 +69,7 @@ func (h *restConnections) answer(ctx context.Context, dst []byte) ([]byte, error
 
 func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte {
 	start := len(dst)
-	labels := make(listenerLabels)
+	ends := newLocalEnds(snap)
 	dst = append(dst, `{"listeners":[`...)
 	first := true
 	for i := range snap.Sockets {
@@ -82,11 +81,10 @@ func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte 
 		}
 		first = false
 		listener := h.listener(snap, i)
-		labels.add(&snap.Sockets[i], listener.ServiceLabel)
+		ends.listens(&snap.Sockets[i], listener.ServiceLabel)
 		dst = listener.AppendJSON(dst)
 	}
 	dst = append(dst, `],"connections":[`...)
-	local := localAddresses(snap)
 	first = true
 	for i := range snap.Sockets {
 		if snap.Sockets[i].State != model.Established {
@@ -97,7 +95,7 @@ func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte 
 		}
 		first = false
 		dst = reserve(dst, len(dst)-start, i, len(snap.Sockets))
-		flow := h.flow(snap, i, labels, local)
+		flow := h.flow(snap, i, ends)
 		dst = flow.AppendJSON(dst)
 	}
 	return append(dst, `]}`...)
@@ -110,6 +108,7 @@ func (h *restConnections) listener(snap *model.Snapshot, i int) model.Listener {
 		Address:            end.Addr(),
 		AddressDescription: model.DescribeBind(end.Addr(), s.V6Only),
 		Port:               end.Port(),
+		NetNS:              snap.NetNSLabel(i),
 	}
 	if owner := snap.Owner(i); owner != nil {
 		l.PID, l.ProcessName = owner.PID, owner.Name
@@ -123,70 +122,15 @@ func (h *restConnections) listener(snap *model.Snapshot, i int) model.Listener {
 	return l
 }
 
-func (h *restConnections) flow(snap *model.Snapshot, i int, labels listenerLabels, local map[[16]byte]struct{}) model.Flow {
-	s := &snap.Sockets[i]
-	f := model.Flow{From: snap.Local(i), To: snap.Remote(i)}
+func (h *restConnections) flow(snap *model.Snapshot, i int, ends *localEnds) model.Flow {
+	f := model.Flow{From: snap.Local(i), To: snap.Remote(i), NetNS: snap.NetNSLabel(i)}
 	if owner := snap.Owner(i); owner != nil {
 		f.FromPID, f.FromProcessName = owner.PID, owner.Name
 	}
-	here := f.To.Addr().IsLoopback()
-	if !here {
-		_, here = local[s.RemoteIP]
-	}
-	if here {
-		f.ToLabel = labels.of(s.RemoteIP, s.RemotePort)
-	}
+	f.ToLabel = ends.label(&snap.Sockets[i])
 	if f.ToLabel == "" {
 		known, _ := h.services.Port(f.To.Port())
 		f.ToLabel = known.Label
 	}
 	return f
-}
-
-// listenerLabels are the labels of this host's listeners, by where they listen.
-type listenerLabels map[endpoint]string
-
-type endpoint struct {
-	ip   [16]byte
-	port uint16
-}
-
-var (
-	anyIPv4 = netip.IPv4Unspecified().As16()
-	anyIPv6 = netip.IPv6Unspecified().As16()
-)
-
-func (l listenerLabels) add(s *model.Socket, label string) {
-	l[endpoint{s.LocalIP, s.LocalPort}] = label
-	if s.LocalIP != anyIPv6 || s.V6Only {
-		return
-	}
-	// It takes IPv4 connections too, where no listener has that address to itself.
-	dual := endpoint{anyIPv4, s.LocalPort}
-	if _, taken := l[dual]; !taken {
-		l[dual] = label
-	}
-}
-
-// of returns the label of who listens at an address of this host, "" if nobody does.
-func (l listenerLabels) of(ip [16]byte, port uint16) string {
-	if label, ok := l[endpoint{ip, port}]; ok {
-		return label
-	}
-	if netip.AddrFrom16(ip).Is4In6() {
-		return l[endpoint{anyIPv4, port}]
-	}
-	return l[endpoint{anyIPv6, port}]
-}
-
-// localAddresses are the addresses of this host that a connection of the snapshot ends at. A remote end that is at one
-// of them, or at a loopback address, is on this host.
-func localAddresses(snap *model.Snapshot) map[[16]byte]struct{} {
-	local := make(map[[16]byte]struct{})
-	for i := range snap.Sockets {
-		if s := &snap.Sockets[i]; s.State == model.Established {
-			local[s.LocalIP] = struct{}{}
-		}
-	}
-	return local
 }

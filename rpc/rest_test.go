@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -366,5 +367,52 @@ func BenchmarkRESTConnections(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/socket")
 		})
+	}
+}
+
+// The addresses of one namespace mean nothing in another: who listens at the far end is looked for where its address is,
+// and loopback is one's own.
+func TestRESTConnectionsOfOtherNamespaces(t *testing.T) {
+	const own, blue, red = 2, 3, 4
+	in := func(netns uint32, s model.Socket) model.Socket { s.NetNS = netns; return s }
+	snap := snapshotOf(
+		in(own, socketOf(model.Listen, "0.0.0.0:80", "0.0.0.0:0")),
+		in(blue, socketOf(model.Listen, "0.0.0.0:80", "0.0.0.0:0")),
+		in(own, socketOf(model.Established, "127.0.0.1:50001", "127.0.0.1:80")),
+		in(blue, socketOf(model.Established, "127.0.0.1:50001", "127.0.0.1:80")),
+		in(own, socketOf(model.Established, "10.0.0.1:50002", "10.0.0.2:80")),
+		in(blue, socketOf(model.Established, "10.0.0.2:80", "10.0.0.1:50002")),
+		// 10.9.9.9 is in two namespaces: which of them is meant cannot be told.
+		in(blue, socketOf(model.Established, "10.9.9.9:50003", "10.0.0.2:80")),
+		in(red, socketOf(model.Established, "10.9.9.9:50003", "192.0.2.1:9")),
+		in(own, socketOf(model.Established, "10.0.0.1:50004", "10.9.9.9:6379")),
+	)
+	snap.NetNSLabels = map[uint32]string{own: "self", blue: "blue", red: "net:[4]"}
+	snap.Owners = []model.Owner{{PID: 1, Name: "nginx"}, {PID: 2, Name: "caddy"}}
+	snap.Known[0].Owner, snap.Known[1].Owner = 0, 1
+
+	recorder := httptest.NewRecorder()
+	RESTConnections(&stillness{snap: snap}, service.BuiltIn(), zerolog.Nop()).ServeHTTP(recorder, httptest.NewRequest("GET", "/api/connections", nil))
+	var answer struct {
+		Listeners   []struct{ ServiceLabel, NetNS string }
+		Connections []struct{ ToLabel, NetNS string }
+	}
+	if err := json.Unmarshal(recorder.Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range answer.Listeners {
+		got = append(got, l.NetNS+" "+l.ServiceLabel)
+	}
+	for _, c := range answer.Connections {
+		got = append(got, c.NetNS+" "+c.ToLabel)
+	}
+	want := []string{
+		" nginx", "blue Caddy",
+		" nginx", "blue Caddy", " Caddy", "blue ", "blue Caddy", "net:[4] ",
+		" Redis", // by its port, as that of any other host
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("namespaces and labels (-want +got):\n%s", diff)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
+	"github.com/connectionsd/connectionsd/collector"
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
@@ -35,6 +36,7 @@ type Config struct {
 	RateBurst      int     // at least 1
 	TrustedProxies []netip.Prefix
 	Scope          uint16 // 0: the whole host
+	NetNS          collector.NetNS
 	Height         uint64
 	LogLevel       zerolog.Level
 	LogFormat      logFormat

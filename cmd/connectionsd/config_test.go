@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
+	"github.com/connectionsd/connectionsd/collector"
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
@@ -273,6 +274,7 @@ func TestResolveErrors(t *testing.T) {
 		wantRate   = "want a number of requests a second, 0 or more (0: no limit)"
 		wantBurst  = "want a whole number from 1 to 2147483647"
 		wantPrefix = "want an address range such as 10.0.0.0/8, or one IP address"
+		wantNetNS  = "want self, all, or the name of a network namespace under /run/netns"
 		wantHeight = "want a whole number from 0 to 18446744073709551615"
 		wantBool   = "want 1, 0, true or false"
 		wantLevel  = "want trace, debug, info, warn or error"
@@ -308,6 +310,9 @@ func TestResolveErrors(t *testing.T) {
 		{name: "proxy trailing comma", args: []string{"--trusted-proxy=::1,"}, want: `--trusted-proxy "": ` + wantPrefix},
 		{name: "height negative", args: []string{"--height=-1"}, want: `--height "-1": ` + wantHeight},
 		{name: "height too large", args: []string{"--height=18446744073709551616"}, want: `--height "18446744073709551616": ` + wantHeight},
+		{name: "netns empty", args: []string{"--netns="}, want: `--netns "": ` + wantNetNS},
+		{name: "netns path", args: []string{"--netns=/run/netns/a"}, want: `--netns "/run/netns/a": ` + wantNetNS},
+		{name: "netns parent", args: []string{"--netns=.."}, want: `--netns "..": ` + wantNetNS},
 		{name: "log level", args: []string{"--log-level=fatal"}, want: `--log-level "fatal": ` + wantLevel},
 		{name: "log level empty", args: []string{"--log-level="}, want: `--log-level "": ` + wantLevel},
 		{name: "log format", args: []string{"--log-format=JSON"}, want: `--log-format "JSON": ` + wantFormat},
@@ -395,4 +400,14 @@ func TestResolveFileOfGreatestSize(t *testing.T) {
 	want := defaults()
 	want.Height, want.ConfigFile = 7, "c.conf"
 	equal(t, got, want)
+}
+
+func TestNetNS(t *testing.T) {
+	for value, want := range map[string]collector.NetNS{
+		"self": {}, "all": {All: true}, "blue": {Name: "blue"}, "..x": {Name: "..x"},
+	} {
+		if got, err := parseNetNS(value); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", value, got, err, want)
+		}
+	}
 }

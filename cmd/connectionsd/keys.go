@@ -11,6 +11,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/connectionsd/connectionsd/collector"
+
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
@@ -140,6 +142,10 @@ func keys() []key {
 			one(func(c *Config) *uint16 { return &c.Scope }, parsePort),
 		},
 		{
+			"netns", single, public, "WHICH", "self", "network namespaces to collect: self, all, or the NAME of one under /run/netns",
+			one(func(c *Config) *collector.NetNS { return &c.NetNS }, parseNetNS),
+		},
+		{
 			"height", single, public, "N", "0", "height placeholder: the chain height told of every peer",
 			one(func(c *Config) *uint64 { return &c.Height }, parseHeight),
 		},
@@ -266,6 +272,20 @@ func parseFile(s string) (string, error) {
 		return "", errors.New("want the name of a file")
 	}
 	return s, nil
+}
+
+// parseNetNS takes self, all or a name as ip-netns(8) allows it.
+func parseNetNS(s string) (collector.NetNS, error) {
+	switch {
+	case s == "self":
+		return collector.NetNS{}, nil
+	case s == "all":
+		return collector.NetNS{All: true}, nil
+	case s == "", s == ".", s == "..", strings.ContainsRune(s, '/'), len(s) > 255:
+		return collector.NetNS{}, errors.New("want self, all, or the name of a network namespace under /run/netns")
+	default:
+		return collector.NetNS{Name: s}, nil
+	}
 }
 
 func parseHeight(s string) (uint64, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/netns"
 	"github.com/connectionsd/connectionsd/collector/owner"
 	"github.com/connectionsd/connectionsd/collector/service"
 	"github.com/connectionsd/connectionsd/rpc"
@@ -35,11 +36,11 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	for _, warning := range cfg.Warnings {
 		log.Warn().Msg(warning)
 	}
-	host, err := collector.NewHost(collector.NetNS{}, func(err error) { log.Error().Err(err).Msg("sample failed") })
+	host, err := collector.NewHost(cfg.NetNS, func(err error) { log.Error().Err(err).Msg("sample failed") })
 	if err != nil {
 		return err
 	}
-	degraded, err := probe(log)
+	degraded, err := probe(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -78,20 +79,37 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	return nil
 }
 
-// probe finds out once what this process must do without.
-func probe(log zerolog.Logger) ([]rpc.Degradation, error) {
+// probe finds out once what this process must do without, and says it.
+func probe(cfg Config, log zerolog.Logger) ([]rpc.Degradation, error) {
+	var degraded []rpc.Degradation
+	without := func(feature string, missing []string, reason error, advice string) {
+		log.Warn().Str("feature", feature).Strs("missing", missing).Msg(advice)
+		degraded = append(degraded, rpc.Degradation{Feature: feature, Reason: reason.Error()})
+	}
 	err := owner.CheckPrivilege()
-	var missing *owner.PrivilegeError
+	var owners *owner.PrivilegeError
 	switch {
 	case err == nil:
-		return nil, nil
-	case errors.As(err, &missing):
-		log.Warn().Str("feature", "owners").Strs("missing", missing.Missing).
-			Msg("the owners of other users' sockets are left out: run as root or grant the missing capabilities")
-		return []rpc.Degradation{{Feature: "owners", Reason: missing.Error()}}, nil
+	case errors.As(err, &owners):
+		without("owners", owners.Missing, owners,
+			"the owners of other users' sockets are left out: run as root or grant the missing capabilities")
 	default:
 		return nil, err
 	}
+	if cfg.NetNS == (collector.NetNS{}) {
+		return degraded, nil
+	}
+	err = netns.CheckPrivilege()
+	var namespaces *netns.PrivilegeError
+	switch {
+	case err == nil:
+	case errors.As(err, &namespaces):
+		without("netns", namespaces.Missing, namespaces,
+			"other network namespaces are left out: run as root or grant the missing capabilities")
+	default:
+		return nil, err
+	}
+	return degraded, nil
 }
 
 // newHandler ties the methods to their paths: those of monerod's JSON-RPC interface, and those that monerod has a path for.

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package netns names the network namespaces of this host.
+// Package netns finds, names and enters the network namespaces of this host.
 //
-// It imports x/sys/unix.
+// It imports x/sys/unix and capability.
 package netns
 
 import (

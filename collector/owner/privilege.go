@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/connectionsd/connectionsd/collector/capability"
 )
 
 // PrivilegeError says which capabilities are missing to see the owners of
@@ -23,17 +25,15 @@ func (e *PrivilegeError) Error() string {
 // CheckPrivilege returns a *PrivilegeError if this process may not look into
 // every other process's descriptors, and nil if it may.
 func CheckPrivilege() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return fmt.Errorf("ask for the capabilities of this process: %w", err)
+	own, err := capability.Own()
+	if err != nil {
+		return err
 	}
-	has := func(c uint) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
 	var missing []string
-	if !has(unix.CAP_SYS_PTRACE) {
+	if !own.Has(unix.CAP_SYS_PTRACE) {
 		missing = append(missing, "CAP_SYS_PTRACE")
 	}
-	if !has(unix.CAP_DAC_READ_SEARCH) && !has(unix.CAP_DAC_OVERRIDE) {
+	if !own.Has(unix.CAP_DAC_READ_SEARCH) && !own.Has(unix.CAP_DAC_OVERRIDE) {
 		missing = append(missing, "CAP_DAC_READ_SEARCH")
 	}
 	if missing != nil {
