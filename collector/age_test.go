@@ -201,7 +201,7 @@ func TestRates(t *testing.T) {
 	})
 }
 
-// What is remembered of a socket is gone with it: a cookie that comes again,
+// What is remembered of a socket is gone soon after it: a cookie that comes again,
 // as only a double's can, is a new socket.
 func TestHistoryForgets(t *testing.T) {
 	scripted(t, nil, func(show func(...model.Socket), look func() *model.Snapshot) {
@@ -214,9 +214,29 @@ func TestHistoryForgets(t *testing.T) {
 		}
 		show()
 		look()
+		look()
 		show(conversation(1, nil))
 		if got := look().Known[0].Age; got != 0 {
 			t.Errorf("age %v of a new socket, want 0", got)
+		}
+	})
+}
+
+// A dump can pass over a socket that lives: the next one that has it finds
+// what is known of it where it was.
+func TestHistorySurvivesADumpThatPassesASocketOver(t *testing.T) {
+	busy := conversation(1, func(s *model.Socket) { s.BytesReceived, s.BytesSent, s.BytesAcked = 1<<30, 1<<30, 1<<30 })
+	scripted(t, nil, func(show func(...model.Socket), look func() *model.Snapshot) {
+		look()
+		show(busy)
+		look()
+		time.Sleep(2*time.Hour + 100*time.Millisecond) // between two dumps of the sampler
+		show()
+		look()
+		show(busy)
+		known := look().Known[0]
+		if known.Age != 2*time.Hour+100*time.Millisecond || !known.AgeExact || known.Download != 0 || known.Upload != 0 {
+			t.Errorf("age %v, exact %v, download %d, upload %d, want 2h0m0.1s, true, 0, 0", known.Age, known.AgeExact, known.Download, known.Upload)
 		}
 	})
 }

@@ -215,6 +215,9 @@ func (c *Collector) board() *flight {
 // history took.
 func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 	snap, took, err := c.collect(ctx, f.want)
+	if err == nil {
+		c.joinZones(snap)
+	}
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", ErrStopped, err)
 	}
@@ -259,8 +262,7 @@ func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, ti
 	} else {
 		snap.Known = snap.Known[:n]
 	}
-	c.history.join(snap)
-	c.joinZones(snap)
+	c.history.join(snap, c.namespaces.dumped)
 	took := c.options.Clock() - snap.Began
 	if want.Owners {
 		err = c.joinOwners(ctx, snap, want.ListenerOwners)
@@ -324,7 +326,7 @@ func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfL
 		}
 	}
 	var err error
-	snap.Owners, snap.Shared, err = c.options.Owners.FindAll(ctx, c.wanted, c.shared, snap.Owners, snap.Shared)
+	snap.Owners, snap.Shared, err = c.options.Owners.Find(ctx, c.wanted, c.shared, snap.Owners, snap.Shared)
 	if err != nil {
 		return fmt.Errorf("find the owners of the sockets: %w", err)
 	}

@@ -31,8 +31,9 @@ type history struct {
 	// round is the number of the dump under way; an entry of an earlier round
 	// after it is of a socket that is gone.
 	round uint64
-	// previous is when the dump before this one was begun.
-	previous time.Duration
+	// previous is when each namespace was dumped before: the beginning of the last
+	// dump that it was a part of.
+	previous map[uint32]time.Duration
 
 	listeners listeners
 	ids       *model.ConnectionIDs
@@ -69,12 +70,12 @@ type sample struct {
 }
 
 func newHistory(ids *model.ConnectionIDs) *history {
-	return &history{index: make(map[socketKey]uint32), listeners: make(listeners), ids: ids}
+	return &history{index: make(map[socketKey]uint32), previous: make(map[uint32]time.Duration), listeners: make(listeners), ids: ids}
 }
 
 // join brings the history up to the snapshot's sockets, and writes to its Known
 // what the history has of each.
-func (h *history) join(snap *model.Snapshot) {
+func (h *history) join(snap *model.Snapshot, dumped []uint32) {
 	h.round++
 	listenersFilled := false
 	for i := range snap.Sockets {
@@ -105,7 +106,10 @@ func (h *history) join(snap *model.Snapshot) {
 		known.Download, known.Upload = e.rates(s)
 	}
 	h.forget()
-	h.previous = snap.Began
+	clear(h.previous)
+	for _, netns := range dumped {
+		h.previous[netns] = snap.Began
+	}
 }
 
 // find returns the entry of a socket, and whether it was there before.
@@ -133,18 +137,19 @@ func (h *history) firstSight(s *model.Socket) entry {
 	h.ids.Put(&h.id, s)
 	e := entry{key: socketKey{s.Cookie, s.NetNS}, born: s.Seen - floor, id: h.id, exact: exact, used: true}
 	now := sample{at: s.Seen, recv: s.RecvCount(), sent: s.SendCount()}
-	if h.round == 1 {
-		// It is older than this process: by how much only the floor tells, and
-		// there is nothing yet to take a rate from.
+	previous, dumped := h.previous[s.NetNS]
+	if !dumped || e.born <= previous-clockTick {
+		// It is older than the first dump that could show it: by how much only the
+		// floor tells, and there is nothing yet to take a rate from.
 		e.older, e.newer = now, now
 		return e
 	}
 	// It was opened since the previous dump, so it is exact if the two times
 	// that its opening lies between are close. Its counters were zero then.
-	if between := e.born - h.previous; between > -clockTick && between <= exactWithin {
+	if e.born-previous <= exactWithin {
 		e.exact = true
 	}
-	e.older = sample{at: h.previous}
+	e.older = sample{at: previous}
 	e.newer = now
 	return e
 }
@@ -175,7 +180,7 @@ func perSecond(from, to uint64, over time.Duration) uint64 {
 func (h *history) forget() {
 	for n := range h.entries {
 		e := &h.entries[n]
-		if e.used && e.round != h.round {
+		if e.used && e.round+1 < h.round {
 			delete(h.index, e.key)
 			*e = entry{}
 			h.free = append(h.free, uint32(n))

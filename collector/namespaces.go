@@ -27,7 +27,7 @@ const rescanEvery = 500 * time.Millisecond
 type namespaces struct {
 	want NetNS
 	self uint32
-	list func() (list []netns.Namespace, denied int, err error)
+	list func() ([]netns.Namespace, error)
 	// own makes dumps of the daemon's own namespace, and lends its memory to
 	// those of the others.
 	own    *sockdiag.Dumper
@@ -35,6 +35,8 @@ type namespaces struct {
 	// refused are those that could not be entered for want of privilege.
 	refused map[uint32]bool
 	names   map[uint32]string
+	// dumped are those that the latest dump has.
+	dumped []uint32
 
 	scanned     time.Duration
 	everScanned bool
@@ -43,7 +45,7 @@ type namespaces struct {
 func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	return &namespaces{
 		want: want, self: self, own: own,
-		list:    func() ([]netns.Namespace, int, error) { return netns.List("/proc", netns.RunDir) },
+		list:    func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
 		others:  make(map[uint32]*sockdiag.Dumper),
 		refused: make(map[uint32]bool),
 	}
@@ -54,16 +56,19 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
+	n.dumped = n.dumped[:0]
 	var err error
 	if n.want.Name == "" {
 		if dst, err = n.own.Dump(ctx, dst); err != nil {
 			return dst, err
 		}
+		n.dumped = append(n.dumped, n.self)
 	}
 	for inode, dumper := range n.others {
 		dst, err = dumper.Dump(ctx, dst)
 		switch {
 		case err == nil:
+			n.dumped = append(n.dumped, inode)
 		case left(err):
 			n.drop(inode)
 		case errors.Is(err, unix.EPERM):
@@ -86,7 +91,7 @@ func (n *namespaces) rescan(now time.Duration) error {
 	if n.want == (NetNS{}) || n.everScanned && now-n.scanned < rescanEvery {
 		return nil
 	}
-	list, _, err := n.list()
+	list, err := n.list()
 	if err != nil {
 		return fmt.Errorf("look for network namespaces: %w", err)
 	}

@@ -45,11 +45,8 @@ func (s *Snapshot) Scope(port uint16) Scope {
 		if s.Sockets[i].State != Listen || other == port || slices.Contains(sc.Others, other) {
 			continue
 		}
-		for owner := range s.listenerOwners(i) {
-			if slices.Contains(sc.Owners, owner) {
-				sc.Others = append(sc.Others, other)
-				break
-			}
+		if sc.MatchListener(s, i) {
+			sc.Others = append(sc.Others, other)
 		}
 	}
 	return sc
@@ -66,6 +63,17 @@ func (sc *Scope) Match(s *Snapshot, i int) bool {
 // client of its RPC or ZMQ.
 func (sc *Scope) MatchRPC(s *Snapshot, i int) bool {
 	return sc.holds(s, i) && sc.acceptedElsewhere(s, i)
+}
+
+// MatchListener reports whether one of the scope's processes holds the
+// listening socket at index i of s.
+func (sc *Scope) MatchListener(s *Snapshot, i int) bool {
+	for owner := range s.listenerOwners(i) {
+		if slices.Contains(sc.Owners, owner) {
+			return true
+		}
+	}
+	return false
 }
 
 func (sc *Scope) holds(s *Snapshot, i int) bool {

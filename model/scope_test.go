@@ -52,6 +52,12 @@ func TestScope(t *testing.T) {
 		}
 	}
 
+	for i, want := range []bool{true, true, false, true, false} {
+		if got := sc.MatchListener(snap, i); got != want {
+			t.Errorf("listener %d: %v, want %v", i, got, want)
+		}
+	}
+
 	if sc := snap.Scope(7000); !sc.Unseen || sc.Owners != nil {
 		t.Errorf("scope of a listener whose owner is not known: %+v", sc)
 	}

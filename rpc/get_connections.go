@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/connectionsd/connectionsd/collector"
@@ -36,25 +35,16 @@ func GetConnections(c Collector, o ConnectionsOptions) Handler {
 		if p.scope == 0 {
 			p.scope = o.Scope
 		}
-		snap, release, err := c.Snapshot(ctx, collector.Want{
-			Owners:         p.extended || p.filter.NeedsOwners() || p.scope != 0,
-			ListenerOwners: p.scope != 0,
-		})
+		snap, scope, release, err := snapshotOfScope(ctx, c, p.scope, collector.Want{Owners: p.extended || p.filter.NeedsOwners()})
 		if err != nil {
-			return dst, fmt.Errorf("take a snapshot: %w", err)
+			return dst, err
 		}
 		defer release()
-		return appendConnections(dst, snap, &p, o.Height)
+		return appendConnections(dst, snap, &scope, &p, o.Height), nil
 	}
 }
 
-func appendConnections(dst []byte, snap *model.Snapshot, p *connectionsParams, height uint64) ([]byte, error) {
-	var scope model.Scope
-	if p.scope != 0 {
-		if scope = snap.Scope(p.scope); scope.Unseen {
-			return dst, scopeUnseen(p.scope)
-		}
-	}
+func appendConnections(dst []byte, snap *model.Snapshot, scope *model.Scope, p *connectionsParams, height uint64) []byte {
 	start := len(dst)
 	dst = append(dst, `{"connections":[`...)
 	count := 0
@@ -77,7 +67,7 @@ func appendConnections(dst []byte, snap *model.Snapshot, p *connectionsParams, h
 			break
 		}
 	}
-	return append(dst, `],"status":"OK","untrusted":false}`...), nil
+	return append(dst, `],"status":"OK","untrusted":false}`...)
 }
 
 // reserve makes room in dst where it runs out: for the rest of an answer as the part that is written foretells it, but

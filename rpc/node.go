@@ -142,19 +142,15 @@ type counts struct {
 }
 
 func (n *Node) count(ctx context.Context) (c counts, err error) {
-	snap, release, err := n.Collector.Snapshot(ctx, collector.Want{Owners: n.Scope != 0})
+	snap, scope, release, err := snapshotOfScope(ctx, n.Collector, n.Scope, collector.Want{})
 	if err != nil {
-		return c, fmt.Errorf("take a snapshot: %w", err)
+		return c, err
 	}
 	defer release()
 	c.started = n.Started
 	counted := func(i int) bool { return (&model.Filter{}).Match(snap, i) && !n.isClient(snap, i) }
 	isRPC := n.isClient
 	if n.Scope != 0 {
-		scope := snap.Scope(n.Scope)
-		if scope.Unseen {
-			return c, scopeUnseen(n.Scope)
-		}
 		counted = func(i int) bool { return scope.Match(snap, i) }
 		isRPC = scope.MatchRPC
 		c.started = n.nodeStart(snap, scope)

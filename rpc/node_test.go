@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sourcegraph/jsonrpc2"
 
+	"github.com/connectionsd/connectionsd/collector"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -77,6 +78,10 @@ func TestGetNetStats(t *testing.T) {
 		if c.released != 1 {
 			t.Errorf("scope %d: released %d times, want once", test.scope, c.released)
 		}
+		// A scope needs every owner of its listener: what its workers accepted is its own.
+		if want := (collector.Want{Owners: test.scope != 0, ListenerOwners: test.scope != 0}); c.wants[0] != want {
+			t.Errorf("scope %d: asked for %+v, want %+v", test.scope, c.wants[0], want)
+		}
 	}
 }
 
@@ -142,6 +147,11 @@ func TestScopeUnseen(t *testing.T) {
 		"get_connections": GetConnections(c, ConnectionsOptions{Scope: 18080}),
 	} {
 		_, err := h(t.Context(), nil, nil)
+		// Asked twice: a process that restarts may have left during the first look.
+		if len(c.wants) != 2 || c.released != 2 {
+			t.Errorf("%s: asked %d times, released %d, want 2, 2", name, len(c.wants), c.released)
+		}
+		c.wants, c.released = nil, 0
 		var rpcErr *jsonrpc2.Error
 		if !errors.As(err, &rpcErr) || string(appendError(nil, rpcErr)) != want {
 			t.Errorf("%s: error %v, want %s", name, err, want)

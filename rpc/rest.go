@@ -19,15 +19,17 @@ import (
 type restConnections struct {
 	collector Collector
 	services  *service.Table
+	scope     uint16
 	self      int32 // the number of this process
 	buffers   *buffers
 	log       zerolog.Logger
 }
 
 // RESTConnections returns the handler of GET /api/connections: the listeners and the established connections of one
-// fresh snapshot, with their owners. log gets the reason of a 500, which the client is not told.
-func RESTConnections(c Collector, services *service.Table, log zerolog.Logger) http.Handler {
-	return &restConnections{collector: c, services: services, self: int32(os.Getpid()), buffers: new(buffers), log: log}
+// fresh snapshot, with their owners; unless scope is 0 only those of the node that listens on that port. log gets the
+// reason of a 500, which the client is not told.
+func RESTConnections(c Collector, services *service.Table, scope uint16, log zerolog.Logger) http.Handler {
+	return &restConnections{collector: c, services: services, scope: scope, self: int32(os.Getpid()), buffers: new(buffers), log: log}
 }
 
 func (h *restConnections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -59,15 +61,15 @@ func (h *restConnections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer appends the answer to dst. It has released the snapshot when it returns, so that a client that reads slowly
 // holds none.
 func (h *restConnections) answer(ctx context.Context, dst []byte) ([]byte, error) {
-	snap, release, err := h.collector.Snapshot(ctx, collector.Want{Owners: true})
+	snap, scope, release, err := snapshotOfScope(ctx, h.collector, h.scope, collector.Want{Owners: true})
 	if err != nil {
 		return dst, err
 	}
 	defer release()
-	return h.appendAnswer(dst, snap), nil
+	return h.appendAnswer(dst, snap, &scope), nil
 }
 
-func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte {
+func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot, scope *model.Scope) []byte {
 	start := len(dst)
 	ends := newLocalEnds(snap)
 	dst = append(dst, `{"listeners":[`...)
@@ -76,18 +78,21 @@ func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot) []byte 
 		if snap.Sockets[i].State != model.Listen {
 			continue
 		}
+		listener := h.listener(snap, i)
+		ends.listens(&snap.Sockets[i], listener.ServiceLabel)
+		if h.scope != 0 && !scope.MatchListener(snap, i) {
+			continue
+		}
 		if !first {
 			dst = append(dst, ',')
 		}
 		first = false
-		listener := h.listener(snap, i)
-		ends.listens(&snap.Sockets[i], listener.ServiceLabel)
 		dst = listener.AppendJSON(dst)
 	}
 	dst = append(dst, `],"connections":[`...)
 	first = true
 	for i := range snap.Sockets {
-		if snap.Sockets[i].State != model.Established {
+		if snap.Sockets[i].State != model.Established || h.scope != 0 && !scope.Match(snap, i) {
 			continue
 		}
 		if !first {

@@ -178,7 +178,7 @@ func TestRESTConnections(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &stillness{snap: hostOf(test.sockets...)}
-			h := RESTConnections(c, service.BuiltIn(), zerolog.Nop())
+			h := RESTConnections(c, service.BuiltIn(), 0, zerolog.Nop())
 			want := answered(200, `{"listeners":[`+test.listeners+`],"connections":[`+test.connections+`]}`)
 			if diff := cmp.Diff(want, ask(h, "/api/connections")); diff != "" {
 				t.Errorf("response (-want +got):\n%s", diff)
@@ -255,7 +255,7 @@ func TestToLabel(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			// The connection stands before what it leads to, as it may in a dump.
 			snap := hostOf(append([]owned{flow(test.from, test.to, 0, "")}, test.listeners...)...)
-			body := ask(RESTConnections(&stillness{snap: snap}, service.BuiltIn(), zerolog.Nop()), "/").Body
+			body := ask(RESTConnections(&stillness{snap: snap}, service.BuiltIn(), 0, zerolog.Nop()), "/").Body
 			_, connections, _ := strings.Cut(body, `"connections":[`)
 			_, label, labelled := strings.Cut(connections, `,"toLabel":"`)
 			label = strings.TrimSuffix(label, `"}]}`)
@@ -280,12 +280,12 @@ func TestRESTConnectionsThatFail(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var log bytes.Buffer
 			c := &stillness{err: errors.New("netlink: no buffer space")}
-			h := RESTConnections(c, service.BuiltIn(), zerolog.New(&log))
+			h := RESTConnections(c, service.BuiltIn(), 0, zerolog.New(&log))
 			request := httptest.NewRequestWithContext(test.ctx, "GET", "/api/connections", nil)
 			if diff := cmp.Diff(answered(500, `{"error":"Failed to get connections"}`), serve(h, request)); diff != "" {
 				t.Errorf("response (-want +got):\n%s", diff)
 			}
-			want := []map[string]any{{"level": test.level, "path": "/api/connections", "error": "netlink: no buffer space", "message": "request failed"}}
+			want := []map[string]any{{"level": test.level, "path": "/api/connections", "error": "take a snapshot: netlink: no buffer space", "message": "request failed"}}
 			if diff := cmp.Diff(want, logLines(t, log.String())); diff != "" {
 				t.Errorf("log (-want +got):\n%s", diff)
 			}
@@ -305,7 +305,7 @@ func TestRESTConnectionsTakesNoParameters(t *testing.T) {
 		{`a;b`, `the query string cannot be read: invalid semicolon separator in query`},
 	} {
 		c := &stillness{snap: hostOf()}
-		h := RESTConnections(c, service.BuiltIn(), zerolog.Nop())
+		h := RESTConnections(c, service.BuiltIn(), 0, zerolog.Nop())
 		if diff := cmp.Diff(answered(400, `{"error":"`+test.message+`"}`), ask(h, "/api/connections?"+test.query)); diff != "" {
 			t.Errorf("%.100s (-want +got):\n%s", test.query, diff)
 		}
@@ -313,7 +313,7 @@ func TestRESTConnectionsTakesNoParameters(t *testing.T) {
 			t.Errorf("%.100s: the kernel was asked for nothing", test.query)
 		}
 	}
-	h := RESTConnections(&stillness{snap: hostOf()}, service.BuiltIn(), zerolog.Nop())
+	h := RESTConnections(&stillness{snap: hostOf()}, service.BuiltIn(), 0, zerolog.Nop())
 	for _, target := range []string{"/api/connections?", "/api/connections?&"} {
 		if diff := cmp.Diff(answered(200, `{"listeners":[],"connections":[]}`), ask(h, target)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", target, diff)
@@ -324,7 +324,7 @@ func TestRESTConnectionsTakesNoParameters(t *testing.T) {
 // A client that reads slowly holds no snapshot: it is back before the first byte is sent.
 func TestRESTConnectionsReleasesBeforeItSends(t *testing.T) {
 	c := &stillness{snap: hostOf(listener("0.0.0.0:22", 1, "sshd"))}
-	h := RESTConnections(c, service.BuiltIn(), zerolog.Nop())
+	h := RESTConnections(c, service.BuiltIn(), 0, zerolog.Nop())
 	atSending := -1
 	h.ServeHTTP(sender(func() { atSending = c.released }), httptest.NewRequest("GET", "/api/connections", nil))
 	if atSending != 1 || c.released != 1 {
@@ -346,9 +346,9 @@ func TestRESTConnectionsAllocations(t *testing.T) {
 	for i := range 10 {
 		snap.Sockets[i*100].State = model.Listen
 	}
-	h := RESTConnections(nil, service.BuiltIn(), zerolog.Nop()).(*restConnections)
-	buf := h.appendAnswer(nil, snap)
-	if got := testing.AllocsPerRun(10, func() { buf = h.appendAnswer(buf[:0], snap) }); got > atMost {
+	h := RESTConnections(nil, service.BuiltIn(), 0, zerolog.Nop()).(*restConnections)
+	buf := h.appendAnswer(nil, snap, new(model.Scope))
+	if got := testing.AllocsPerRun(10, func() { buf = h.appendAnswer(buf[:0], snap, new(model.Scope)) }); got > atMost {
 		t.Errorf("%v allocations for %d connections and 10 listeners, want at most %d", got, connections, atMost)
 	}
 }
@@ -357,7 +357,7 @@ func BenchmarkRESTConnections(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			c := &stillness{snap: crowd(n)}
-			h := RESTConnections(c, service.BuiltIn(), zerolog.Nop())
+			h := RESTConnections(c, service.BuiltIn(), 0, zerolog.Nop())
 			request := httptest.NewRequest("GET", "/api/connections", nil)
 			w := nowhere{http.Header{}}
 			b.ReportAllocs()
@@ -392,7 +392,7 @@ func TestRESTConnectionsOfOtherNamespaces(t *testing.T) {
 	snap.Known[0].Owner, snap.Known[1].Owner = 0, 1
 
 	recorder := httptest.NewRecorder()
-	RESTConnections(&stillness{snap: snap}, service.BuiltIn(), zerolog.Nop()).ServeHTTP(recorder, httptest.NewRequest("GET", "/api/connections", nil))
+	RESTConnections(&stillness{snap: snap}, service.BuiltIn(), 0, zerolog.Nop()).ServeHTTP(recorder, httptest.NewRequest("GET", "/api/connections", nil))
 	var answer struct {
 		Listeners   []struct{ ServiceLabel, NetNS string }
 		Connections []struct{ ToLabel, NetNS string }
@@ -414,5 +414,32 @@ func TestRESTConnectionsOfOtherNamespaces(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("namespaces and labels (-want +got):\n%s", diff)
+	}
+}
+
+// With a scope the host is the node: its listeners, and its connections less those of its RPC clients.
+func TestRESTConnectionsOfAScope(t *testing.T) {
+	c := &stillness{snap: aNode()}
+	recorder := httptest.NewRecorder()
+	RESTConnections(c, service.BuiltIn(), 18080, zerolog.Nop()).ServeHTTP(recorder, httptest.NewRequest("GET", "/api/connections", nil))
+	var answer struct {
+		Listeners   []struct{ Port int }
+		Connections []struct{ ToPort int }
+	}
+	if err := json.Unmarshal(recorder.Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	for _, l := range answer.Listeners {
+		got = append(got, l.Port)
+	}
+	for _, c := range answer.Connections {
+		got = append(got, c.ToPort)
+	}
+	if diff := cmp.Diff([]int{18080, 18081, 40001, 18080, 18080}, got); diff != "" {
+		t.Errorf("listeners' ports and remote ports (-want +got):\n%s", diff)
+	}
+	if want := (collector.Want{Owners: true, ListenerOwners: true}); c.wants[0] != want {
+		t.Errorf("asked for %+v, want %+v", c.wants[0], want)
 	}
 }

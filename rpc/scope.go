@@ -1,9 +1,13 @@
 package rpc
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/sourcegraph/jsonrpc2"
+
+	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/model"
 )
 
 // CodeScopeUnseen is the server error of a scope whose listener belongs to a process that this daemon may not look
@@ -13,4 +17,30 @@ const CodeScopeUnseen = -32001
 func scopeUnseen(port uint16) *jsonrpc2.Error {
 	return newError(CodeScopeUnseen, "Scope not visible",
 		fmt.Sprintf("scope: the owner of the listener on port %d cannot be seen: the daemon must run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", port))
+}
+
+// snapshotOfScope takes a snapshot that has what want says and, unless port is 0, the scope of that port. A listener
+// whose owner is not seen is looked for once more: while a node restarts its process may leave between the dump and the
+// look at the processes.
+func snapshotOfScope(ctx context.Context, c Collector, port uint16, want collector.Want) (*model.Snapshot, model.Scope, func(), error) {
+	if port != 0 {
+		want.Owners, want.ListenerOwners = true, true
+	}
+	for again := true; ; again = false {
+		snap, release, err := c.Snapshot(ctx, want)
+		if err != nil {
+			return nil, model.Scope{}, nil, fmt.Errorf("take a snapshot: %w", err)
+		}
+		if port == 0 {
+			return snap, model.Scope{}, release, nil
+		}
+		scope := snap.Scope(port)
+		if !scope.Unseen {
+			return snap, scope, release, nil
+		}
+		release()
+		if !again {
+			return nil, model.Scope{}, nil, scopeUnseen(port)
+		}
+	}
 }

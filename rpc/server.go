@@ -70,8 +70,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          stdlog.New(debugWriter{s.Log}, "", 0),
-		BaseContext:       func(net.Listener) context.Context { return base },
+		// net/http would answer OPTIONS * by itself, past the token, the rate limit and the Host check.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     stdlog.New(debugWriter{s.Log}, "", 0),
+		BaseContext:                  func(net.Listener) context.Context { return base },
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew: // called by the accepting goroutine, so all are counted when it has ended

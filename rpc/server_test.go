@@ -193,3 +193,38 @@ func TestTheServersOwnWordsAreLoggedForDebugging(t *testing.T) {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
+
+// OPTIONS * is a request like any other: net/http does not answer it past the handler's rules.
+func TestServeHandsOnEveryRequest(t *testing.T) {
+	asked := make(chan string, 1)
+	s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.RequestURI
+		w.WriteHeader(http.StatusTeapot)
+	})}
+	l := listen(t)
+	stop, ended := start(t, s, l)
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	conn.Close()
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 418 ") {
+		t.Errorf("answer %q, %v, want the handler's 418", answer, err)
+	}
+	select {
+	case got := <-asked:
+		if got != "OPTIONS *" {
+			t.Errorf("asked %q", got)
+		}
+	default:
+		t.Error("the handler was not asked")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}

@@ -310,6 +310,7 @@ func TestResolveErrors(t *testing.T) {
 		{name: "proxy trailing comma", args: []string{"--trusted-proxy=::1,"}, want: `--trusted-proxy "": ` + wantPrefix},
 		{name: "height negative", args: []string{"--height=-1"}, want: `--height "-1": ` + wantHeight},
 		{name: "height too large", args: []string{"--height=18446744073709551616"}, want: `--height "18446744073709551616": ` + wantHeight},
+		{name: "scope too large", args: []string{"--scope=99999"}, want: `--scope "99999": want a port from 1 to 65535 (0: the whole host)`},
 		{name: "netns empty", args: []string{"--netns="}, want: `--netns "": ` + wantNetNS},
 		{name: "netns path", args: []string{"--netns=/run/netns/a"}, want: `--netns "/run/netns/a": ` + wantNetNS},
 		{name: "netns parent", args: []string{"--netns=.."}, want: `--netns "..": ` + wantNetNS},

@@ -12,7 +12,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/connectionsd/connectionsd/collector"
-
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
@@ -139,7 +138,7 @@ func keys() []key {
 		},
 		{
 			"scope", single, public, "PORT", "0", "be the node that listens on PORT: answer with its connections alone (0: the whole host)",
-			one(func(c *Config) *uint16 { return &c.Scope }, parsePort),
+			one(func(c *Config) *uint16 { return &c.Scope }, parseScope),
 		},
 		{
 			"netns", single, public, "WHICH", "self", "network namespaces to collect: self, all, or the NAME of one under /run/netns",
@@ -210,10 +209,15 @@ func parseIP(s string) (netip.Addr, error) {
 	return ip.Unmap(), nil
 }
 
-func parsePort(s string) (uint16, error) {
+func parsePort(s string) (uint16, error) { return parsePortOr(s, "any free port") }
+
+func parseScope(s string) (uint16, error) { return parsePortOr(s, "the whole host") }
+
+// parsePortOr reads a port, or 0, which means otherwise.
+func parsePortOr(s, otherwise string) (uint16, error) {
 	port, err := strconv.ParseUint(s, 10, 16)
 	if err != nil {
-		return 0, errors.New("want a port from 1 to 65535 (0: any free port)")
+		return 0, fmt.Errorf("want a port from 1 to 65535 (0: %s)", otherwise)
 	}
 	return uint16(port), nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/capability"
 	"github.com/connectionsd/connectionsd/collector/owner"
 )
 
@@ -21,7 +22,7 @@ func printConnections(ctx context.Context, opts listOptions, stdout, stderr io.W
 		return err
 	}
 	if err := owner.CheckPrivilege(); err != nil {
-		var missing *owner.PrivilegeError
+		var missing *capability.MissingError
 		if !errors.As(err, &missing) {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/capability"
 	"github.com/connectionsd/connectionsd/collector/netns"
 	"github.com/connectionsd/connectionsd/collector/owner"
 	"github.com/connectionsd/connectionsd/collector/service"
@@ -81,33 +84,36 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 
 // probe finds out once what this process must do without, and says it.
 func probe(cfg Config, log zerolog.Logger) ([]rpc.Degradation, error) {
+	type check struct {
+		feature, advice string
+		privilege       func() error
+	}
+	checks := []check{{
+		"owners", "the owners of other users' sockets are left out: run as root or grant the missing capabilities", owner.CheckPrivilege,
+	}}
+	if cfg.NetNS != (collector.NetNS{}) {
+		checks = append(checks, check{
+			"netns", "other network namespaces are left out: run as root or grant the missing capabilities", netns.CheckPrivilege,
+		})
+	}
 	var degraded []rpc.Degradation
-	without := func(feature string, missing []string, reason error, advice string) {
-		log.Warn().Str("feature", feature).Strs("missing", missing).Msg(advice)
-		degraded = append(degraded, rpc.Degradation{Feature: feature, Reason: reason.Error()})
+	for _, c := range checks {
+		err := c.privilege()
+		var missing *capability.MissingError
+		switch {
+		case err == nil:
+		case errors.As(err, &missing):
+			log.Warn().Str("feature", c.feature).Strs("missing", missing.Names).Msg(c.advice)
+			degraded = append(degraded, rpc.Degradation{Feature: c.feature, Reason: missing.Error()})
+		default:
+			return nil, err
+		}
 	}
-	err := owner.CheckPrivilege()
-	var owners *owner.PrivilegeError
-	switch {
-	case err == nil:
-	case errors.As(err, &owners):
-		without("owners", owners.Missing, owners,
-			"the owners of other users' sockets are left out: run as root or grant the missing capabilities")
-	default:
-		return nil, err
-	}
-	if cfg.NetNS == (collector.NetNS{}) {
-		return degraded, nil
-	}
-	err = netns.CheckPrivilege()
-	var namespaces *netns.PrivilegeError
-	switch {
-	case err == nil:
-	case errors.As(err, &namespaces):
-		without("netns", namespaces.Missing, namespaces,
-			"other network namespaces are left out: run as root or grant the missing capabilities")
-	default:
-		return nil, err
+	if name := cfg.NetNS.Name; name != "" {
+		if _, err := os.Stat(filepath.Join(netns.RunDir, name)); err != nil {
+			log.Warn().Str("feature", "netns").Str("name", name).Err(err).Msg("there is no network namespace of this name now: there are no connections until there is")
+			degraded = append(degraded, rpc.Degradation{Feature: "netns", Reason: "there was no network namespace named " + name + " at the start"})
+		}
 	}
 	return degraded, nil
 }
@@ -128,7 +134,7 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, degraded 
 		Router:         router,
 		Bare:           bare,
 		Queries:        map[string]rpc.QueryParams{"get_connections": rpc.ConnectionsQuery},
-		Connections:    rpc.RESTConnections(host, service.BuiltIn(), log),
+		Connections:    rpc.RESTConnections(host, service.BuiltIn(), cfg.Scope, log),
 		Health:         rpc.Health(),
 		Ready:          rpc.Ready(host.LastDump, degraded),
 		Metrics:        metricsHandler(built, degraded),

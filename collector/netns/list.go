@@ -27,9 +27,9 @@ const RunDir = "/run/netns"
 
 // List returns the network namespaces that have a name in run or a process in
 // the proc file system mounted at proc, each once. A namespace that this
-// process may not look at is left out; denied counts the processes whose it
-// was. The order is that of names, then of processes.
-func List(proc, run string) (list []Namespace, denied int, err error) {
+// process may not look at is left out; CheckPrivilege tells of it. Names come
+// before processes.
+func List(proc, run string) (list []Namespace, err error) {
 	seen := make(map[uint32]bool)
 	add := func(path, name string) error {
 		var stat unix.Stat_t
@@ -44,7 +44,7 @@ func List(proc, run string) (list []Namespace, denied int, err error) {
 	}
 	names, err := readNames(run)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, 0, fmt.Errorf("list the named network namespaces: %w", err)
+		return nil, fmt.Errorf("list the named network namespaces: %w", err)
 	}
 	for _, name := range names {
 		path := filepath.Join(run, name)
@@ -53,26 +53,24 @@ func List(proc, run string) (list []Namespace, denied int, err error) {
 			continue
 		}
 		if err := add(path, name); err != nil && !gone(err) {
-			return nil, 0, fmt.Errorf("look at the network namespace %s: %w", path, err)
+			return nil, fmt.Errorf("look at the network namespace %s: %w", path, err)
 		}
 	}
 	processes, err := readNames(proc)
 	if err != nil {
-		return nil, 0, fmt.Errorf("list the processes: %w", err)
+		return nil, fmt.Errorf("list the processes: %w", err)
 	}
 	for _, process := range processes {
 		if _, err := strconv.ParseUint(process, 10, 31); err != nil {
 			continue
 		}
 		switch err := add(filepath.Join(proc, process, "ns", "net"), ""); {
-		case err == nil, gone(err):
-		case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-			denied++
+		case err == nil, gone(err), errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		default:
-			return nil, 0, fmt.Errorf("look at the network namespace of process %s: %w", process, err)
+			return nil, fmt.Errorf("look at the network namespace of process %s: %w", process, err)
 		}
 	}
-	return list, denied, nil
+	return list, nil
 }
 
 // gone reports whether err means that a process or a name has left.

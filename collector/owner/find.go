@@ -35,18 +35,12 @@ func NewFinder(proc string) *Finder {
 // wanted. It appends each one that holds any to dst, and sets the inode's value
 // in wanted, which the caller has set to model.NoOwner, to the process's index
 // in dst. Of several owners the one with the lowest number counts, which among
-// a parent and its workers is the parent as a rule.
+// a parent and its workers is the parent as a rule. Of the inodes in all, which
+// are in wanted too, every further owner is appended to shared.
 //
 // A process that leaves meanwhile, and one that this daemon may not look into,
 // is passed over; CheckPrivilege tells of the second.
-func (f *Finder) Find(ctx context.Context, wanted map[uint32]int32, dst []model.Owner) ([]model.Owner, error) {
-	dst, _, err := f.FindAll(ctx, wanted, nil, dst, nil)
-	return dst, err
-}
-
-// FindAll does what Find does. Of the inodes in all, which are in wanted too,
-// it appends every further owner to shared.
-func (f *Finder) FindAll(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+func (f *Finder) Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
 	s := search{wanted: wanted, all: all, left: len(wanted), shared: shared}
 	if s.left == 0 {
 		return dst, shared, nil
@@ -164,7 +158,7 @@ func claimEntries(dir int, entries []byte, s *search) {
 			return
 		}
 		entries = rest
-		if len(name) == 0 || name[0] == '.' {
+		if name[0] == '.' {
 			continue
 		}
 		n, err := readlinkat(dir, name, link[:])

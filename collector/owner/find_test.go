@@ -74,6 +74,12 @@ func wanting(inodes ...uint32) map[uint32]int32 {
 	return wanted
 }
 
+// first finds the first owners alone.
+func (f *Finder) first(ctx context.Context, wanted map[uint32]int32, dst []model.Owner) ([]model.Owner, error) {
+	dst, _, err := f.Find(ctx, wanted, nil, dst, nil)
+	return dst, err
+}
+
 func TestFind(t *testing.T) {
 	const none = model.NoOwner
 	for _, test := range []struct {
@@ -174,7 +180,7 @@ func TestFind(t *testing.T) {
 					inodes = append(inodes, inode)
 				}
 				wanted := wanting(inodes...)
-				owners, err := f.Find(t.Context(), wanted, nil)
+				owners, err := f.first(t.Context(), wanted, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -192,7 +198,7 @@ func TestFind(t *testing.T) {
 func TestFindAppends(t *testing.T) {
 	f := NewFinder(procOf(t, process{"7", "monerod\n", fds("socket:[1]")}))
 	wanted := wanting(1)
-	owners, err := f.Find(t.Context(), wanted, []model.Owner{{PID: 1, Name: "init"}})
+	owners, err := f.first(t.Context(), wanted, []model.Owner{{PID: 1, Name: "init"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,20 +217,20 @@ func TestFindWalksNoFurtherThanItMust(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := NewFinder(proc)
-	owners, err := f.Find(t.Context(), wanting(1), nil)
+	owners, err := f.first(t.Context(), wanting(1), nil)
 	if diff := cmp.Diff([]model.Owner{{PID: 7, Name: "monerod"}}, owners); err != nil || diff != "" {
 		t.Errorf("error %v, owners (-want +got):\n%s", err, diff)
 	}
-	_, err = f.Find(t.Context(), wanting(1, 2), nil)
+	_, err = f.first(t.Context(), wanting(1, 2), nil)
 	if !errors.Is(err, unix.ENOTDIR) || err.Error() != "read the descriptors of process 8: not a directory" {
 		t.Errorf("error %v: want that process 8 cannot be read", err)
 	}
 
 	nowhere := NewFinder(filepath.Join(proc, "none"))
-	if owners, err := nowhere.Find(t.Context(), wanting(), nil); err != nil || owners != nil {
+	if owners, err := nowhere.first(t.Context(), wanting(), nil); err != nil || owners != nil {
 		t.Errorf("nothing wanted: owners %v, error %v, want none and none", owners, err)
 	}
-	_, err = nowhere.Find(t.Context(), wanting(1), nil)
+	_, err = nowhere.first(t.Context(), wanting(1), nil)
 	if want := "list the processes: open " + filepath.Join(proc, "none") + ": no such file or directory"; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
@@ -236,7 +242,7 @@ func TestFindThatIsCancelled(t *testing.T) {
 	cancel(why)
 	wanted := wanting(1)
 	f := NewFinder(procOf(t, process{"7", "monerod\n", fds("socket:[1]")}))
-	owners, err := f.Find(ctx, wanted, nil)
+	owners, err := f.first(ctx, wanted, nil)
 	if !errors.Is(err, why) || owners != nil || wanted[1] != model.NoOwner {
 		t.Errorf("owners %v, inode's owner %d, error %v, want %v alone", owners, wanted[1], err, why)
 	}
@@ -265,7 +271,7 @@ func TestFindOfAProcessThatLeavesHalfWay(t *testing.T) {
 			return n, err
 		}
 		wanted := wanting(1, 2)
-		owners, err := f.Find(t.Context(), wanted, nil)
+		owners, err := f.first(t.Context(), wanted, nil)
 		if got := fmt.Sprint(err); (err != nil || test.wantErr != "") && got != test.wantErr {
 			t.Errorf("%v: error %v, want %q", test.err, err, test.wantErr)
 		}
@@ -287,7 +293,7 @@ func TestFindGoesOnAfterASignal(t *testing.T) {
 		}
 		return unix.Getdents(fd, buf)
 	}
-	owners, err := f.Find(t.Context(), wanting(1), nil)
+	owners, err := f.first(t.Context(), wanting(1), nil)
 	if diff := cmp.Diff([]model.Owner{{PID: 7, Name: "monerod"}}, owners); err != nil || diff != "" {
 		t.Errorf("error %v, owners (-want +got):\n%s", err, diff)
 	}
@@ -333,7 +339,7 @@ func TestFindAll(t *testing.T) {
 		process{"10", "stranger\n", fds("socket:[2]")},
 	))
 	wanted := wanting(1, 2)
-	owners, shared, err := f.FindAll(t.Context(), wanted, map[uint32]struct{}{1: {}}, nil, nil)
+	owners, shared, err := f.Find(t.Context(), wanted, map[uint32]struct{}{1: {}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

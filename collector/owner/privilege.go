@@ -3,27 +3,14 @@
 package owner
 
 import (
-	"fmt"
-	"strings"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector/capability"
 )
 
-// PrivilegeError says which capabilities are missing to see the owners of
-// other users' sockets (proc_pid_readlink and proc_fd_permission in fs/proc).
-type PrivilegeError struct {
-	// Missing are names such as CAP_SYS_PTRACE.
-	Missing []string
-}
-
-func (e *PrivilegeError) Error() string {
-	return fmt.Sprintf("the owners of other users' sockets stay unknown without %s", strings.Join(e.Missing, " and "))
-}
-
-// CheckPrivilege returns a *PrivilegeError if this process may not look into
-// every other process's descriptors, and nil if it may.
+// CheckPrivilege returns a *capability.MissingError if this process may not
+// look into every other process's descriptors (proc_pid_readlink and
+// proc_fd_permission in fs/proc), and nil if it may.
 func CheckPrivilege() error {
 	own, err := capability.Own()
 	if err != nil {
@@ -37,7 +24,7 @@ func CheckPrivilege() error {
 		missing = append(missing, "CAP_DAC_READ_SEARCH")
 	}
 	if missing != nil {
-		return &PrivilegeError{Missing: missing}
+		return &capability.MissingError{What: "the owners of other users' sockets stay unknown", Names: missing}
 	}
 	return nil
 }

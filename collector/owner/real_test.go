@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/connectionsd/connectionsd/collector/capability"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -106,7 +107,7 @@ func TestFindReal(t *testing.T) {
 	closed.Close()
 
 	wanted := wanting(ours, both, theirs, nobodys)
-	owners, err := NewFinder("/proc").Find(t.Context(), wanted, nil)
+	owners, err := NewFinder("/proc").first(t.Context(), wanted, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestFindRealWithManyDescriptors(t *testing.T) {
 	f := NewFinder("/proc")
 	f.dirents = make([]byte, 256)
 	wanted := wanting(inodes...)
-	owners, err := f.Find(t.Context(), wanted, nil)
+	owners, err := f.first(t.Context(), wanted, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,20 +179,12 @@ func TestCheckPrivilege(t *testing.T) {
 		}
 		return
 	}
-	var missing *PrivilegeError
+	var missing *capability.MissingError
 	if !errors.As(err, &missing) {
-		t.Fatalf("error %v, want a *PrivilegeError", err)
+		t.Fatalf("error %v, want a *capability.MissingError", err)
 	}
-	if diff := cmp.Diff(want, missing.Missing); diff != "" {
+	if diff := cmp.Diff(want, missing.Names); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
-	}
-}
-
-func TestPrivilegeError(t *testing.T) {
-	err := &PrivilegeError{Missing: []string{"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}}
-	const want = "the owners of other users' sockets stay unknown without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
-	if got := err.Error(); got != want {
-		t.Errorf("%q, want %q", got, want)
 	}
 }
 
@@ -212,7 +205,7 @@ func BenchmarkFind(b *testing.B) {
 			var owners []model.Owner
 			for b.Loop() {
 				var err error
-				if owners, err = f.Find(context.Background(), wanted, owners[:0]); err != nil {
+				if owners, err = f.first(context.Background(), wanted, owners[:0]); err != nil {
 					b.Fatal(err)
 				}
 			}
