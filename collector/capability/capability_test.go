@@ -3,6 +3,7 @@
 package capability
 
 import (
+	"errors"
 	"os"
 	"testing"
 )
@@ -28,5 +29,27 @@ func TestOwn(t *testing.T) {
 	}
 	if e := Effective(1<<1 | 1<<39); !e.Has(1) || !e.Has(39) || e.Has(0) || e.Has(38) {
 		t.Errorf("%x has not just 1 and 39", e)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	own, err := Own()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nobodys = 63 // no kernel has it yet
+	if err := Check("nothing"); err != nil {
+		t.Errorf("error %v where nothing is needed", err)
+	}
+	err = Check("this", Need{Name: "CAP_A", AnyOf: []int{nobodys}}, Need{Name: "CAP_B", AnyOf: []int{nobodys, nobodys}})
+	var missing *MissingError
+	if !errors.As(err, &missing) || err.Error() != "this without CAP_A and CAP_B" {
+		t.Errorf("error %v, want both to be missing", err)
+	}
+	for number := range 41 {
+		err := Check("this", Need{Name: "CAP", AnyOf: []int{nobodys, number}})
+		if (err == nil) != own.Has(number) {
+			t.Errorf("capability %d: error %v, has it: %v", number, err, own.Has(number))
+		}
 	}
 }

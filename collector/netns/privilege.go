@@ -13,19 +13,8 @@ import (
 // net/core/net_namespace.c, proc_ns_get_link in fs/proc/namespaces.c), and nil
 // if it may.
 func CheckPrivilege() error {
-	own, err := capability.Own()
-	if err != nil {
-		return err
-	}
-	var missing []string
-	if !own.Has(unix.CAP_SYS_ADMIN) {
-		missing = append(missing, "CAP_SYS_ADMIN")
-	}
-	if !own.Has(unix.CAP_SYS_PTRACE) {
-		missing = append(missing, "CAP_SYS_PTRACE")
-	}
-	if missing != nil {
-		return &capability.MissingError{What: "other network namespaces cannot be collected", Names: missing}
-	}
-	return nil
+	return capability.Check("other network namespaces cannot be collected",
+		capability.Need{Name: "CAP_SYS_ADMIN", AnyOf: []int{unix.CAP_SYS_ADMIN}},
+		capability.Need{Name: "CAP_SYS_PTRACE", AnyOf: []int{unix.CAP_SYS_PTRACE}},
+	)
 }

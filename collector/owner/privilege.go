@@ -12,19 +12,8 @@ import (
 // look into every other process's descriptors (proc_pid_readlink and
 // proc_fd_permission in fs/proc), and nil if it may.
 func CheckPrivilege() error {
-	own, err := capability.Own()
-	if err != nil {
-		return err
-	}
-	var missing []string
-	if !own.Has(unix.CAP_SYS_PTRACE) {
-		missing = append(missing, "CAP_SYS_PTRACE")
-	}
-	if !own.Has(unix.CAP_DAC_READ_SEARCH) && !own.Has(unix.CAP_DAC_OVERRIDE) {
-		missing = append(missing, "CAP_DAC_READ_SEARCH")
-	}
-	if missing != nil {
-		return &capability.MissingError{What: "the owners of other users' sockets stay unknown", Names: missing}
-	}
-	return nil
+	return capability.Check("the owners of other users' sockets stay unknown",
+		capability.Need{Name: "CAP_SYS_PTRACE", AnyOf: []int{unix.CAP_SYS_PTRACE}},
+		capability.Need{Name: "CAP_DAC_READ_SEARCH", AnyOf: []int{unix.CAP_DAC_READ_SEARCH, unix.CAP_DAC_OVERRIDE}},
+	)
 }
