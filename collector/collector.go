@@ -67,6 +67,9 @@ type flight struct {
 	waiting int // guarded by Collector.mu
 	lease   *lease
 	err     error
+	// ownersErr is why the owners could not be joined: the affair of those who
+	// asked for them.
+	ownersErr error
 }
 
 // lease counts the readers of a snapshot, so that its memory is used again
@@ -121,6 +124,10 @@ func (c *Collector) Snapshot(ctx context.Context, want Want) (snap *model.Snapsh
 	}
 	if f.err != nil {
 		return nil, nil, f.err
+	}
+	if want.Owners && f.ownersErr != nil {
+		c.release(f.lease)
+		return nil, nil, f.ownersErr
 	}
 	return f.lease.snap, func() { c.release(f.lease) }, nil
 }
@@ -212,18 +219,19 @@ func (c *Collector) board() *flight {
 }
 
 // fly makes the dump of a flight and returns how long the dump and the
-// history took.
+// history took, which is what the sampler's pace goes by.
 func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
-	snap, took, err := c.collect(ctx, f.want)
+	snap, took, err := c.collect(ctx)
+	var ownersErr error
 	if err == nil {
 		c.joinZones(snap)
-	}
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", ErrStopped, err)
+		if f.want.Owners {
+			ownersErr = stopped(ctx, c.joinOwners(ctx, snap, f.want.ListenerOwners))
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f.lease, f.err = &lease{snap: snap, readers: f.waiting}, err
+	f.lease, f.err, f.ownersErr = &lease{snap: snap, readers: f.waiting}, stopped(ctx, err), ownersErr
 	if err != nil || f.waiting == 0 {
 		f.lease.readers = 1
 		c.releaseLocked(f.lease)
@@ -233,9 +241,17 @@ func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 	return took
 }
 
+// stopped says of an error that it is only the end of Run, if it is.
+func stopped(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ErrStopped, err)
+	}
+	return err
+}
+
 // sample makes a dump that nobody waits for.
 func (c *Collector) sample(ctx context.Context) time.Duration {
-	snap, took, err := c.collect(ctx, Want{})
+	snap, took, err := c.collect(ctx)
 	c.release(&lease{snap: snap, readers: 1})
 	if err != nil && ctx.Err() == nil && c.options.OnSampleError != nil {
 		c.options.OnSampleError(err)
@@ -243,9 +259,9 @@ func (c *Collector) sample(ctx context.Context) time.Duration {
 	return took
 }
 
-// collect makes one snapshot. After an error the snapshot is good for reuse
-// only.
-func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, time.Duration, error) {
+// collect makes one snapshot, without owners and zones, and returns how long
+// that took. After an error the snapshot is good for reuse only.
+func (c *Collector) collect(ctx context.Context) (*model.Snapshot, time.Duration, error) {
 	snap := c.blank()
 	snap.Began = c.options.Clock()
 	var err error
@@ -263,11 +279,7 @@ func (c *Collector) collect(ctx context.Context, want Want) (*model.Snapshot, ti
 		snap.Known = snap.Known[:n]
 	}
 	c.history.join(snap, c.namespaces.dumped)
-	took := c.options.Clock() - snap.Began
-	if want.Owners {
-		err = c.joinOwners(ctx, snap, want.ListenerOwners)
-	}
-	return snap, took, err
+	return snap, c.options.Clock() - snap.Began, nil
 }
 
 // blank returns a snapshot to fill.

@@ -5,6 +5,7 @@ package collector_test
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,6 +161,52 @@ func TestFaultPasses(t *testing.T) {
 		defer release()
 		if got := snap.Known[0].Age; got != 1500*time.Millisecond {
 			t.Errorf("age %v after a failed dump, want 1.5s: the history is kept", got)
+		}
+	})
+}
+
+// Where the processes cannot be walked, those fail who asked for owners, and
+// not those who shared their dump.
+func TestOwnersThatCannotBeFound(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{
+		sockdiagtest.Sockets(sockdiagtest.Payload(conversation(1, func(s *model.Socket) { s.Inode = 7 }))),
+	}}
+	dial := func() (sockdiag.Conn, error) {
+		conn, err := kernel.Dial()
+		return slow{conn}, err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		clock := func() time.Duration { return time.Since(began) }
+		c := collector.New(collector.Options{
+			Dumper: sockdiag.New(dial, clock, 1), Self: 1, Clock: clock, IDs: model.NewConnectionIDs([16]byte{}),
+			Owners: owner.NewFinder("/nonexistent"),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { c.Run(ctx); close(done) }()
+		defer func() { cancel(); <-done }()
+		synctest.Wait() // the sampler's first dump runs
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, _, err := c.Snapshot(ctx, collector.Want{Owners: true}); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("error %v, want that there is no such directory", err)
+			}
+		})
+		group.Go(func() {
+			snap, release, err := c.Snapshot(ctx, collector.Want{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer release()
+			if len(snap.Sockets) != 1 || snap.Owner(0) != nil {
+				t.Errorf("%d sockets, owner %v, want 1, none", len(snap.Sockets), snap.Owner(0))
+			}
+		})
+		group.Wait()
+		if kernel.Begun() != 2 {
+			t.Errorf("%d dumps, want the sampler's and one for both", kernel.Begun())
 		}
 	})
 }
