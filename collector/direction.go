@@ -1,10 +1,6 @@
 package collector
 
-import (
-	"net/netip"
-
-	"github.com/connectionsd/connectionsd/model"
-)
+import "github.com/connectionsd/connectionsd/model"
 
 // certainty is how well the direction of a connection is known.
 type certainty uint8
@@ -86,18 +82,7 @@ func finSent(s *model.Socket) bool {
 }
 
 // listeners are the ends that accept connections.
-type listeners map[listenerKey]struct{}
-
-type listenerKey struct {
-	ip    [16]byte
-	port  uint16
-	netns uint32
-}
-
-var (
-	anyIPv4 = netip.IPv4Unspecified().As16()
-	anyIPv6 = netip.IPv6Unspecified().As16()
-)
+type listeners map[model.Endpoint]struct{}
 
 // fill makes l the listeners among sockets.
 func (l listeners) fill(sockets []model.Socket) {
@@ -107,25 +92,19 @@ func (l listeners) fill(sockets []model.Socket) {
 		if s.State != model.Listen {
 			continue
 		}
-		key := listenerKey{ip: s.LocalIP, port: s.LocalPort, netns: s.NetNS}
-		l[key] = struct{}{}
-		if s.Family == model.IPv6 && s.LocalIP == anyIPv6 && !s.V6Only {
-			key.ip = anyIPv4
-			l[key] = struct{}{}
+		l[s.LocalEndpoint()] = struct{}{}
+		if also, ok := s.DualStack(); ok {
+			l[also] = struct{}{}
 		}
 	}
 }
 
 // accepts reports whether a listener holds the local end of s.
 func (l listeners) accepts(s *model.Socket) bool {
-	key := listenerKey{ip: s.LocalIP, port: s.LocalPort, netns: s.NetNS}
-	if _, ok := l[key]; ok {
+	local := s.LocalEndpoint()
+	if _, ok := l[local]; ok {
 		return true
 	}
-	key.ip = anyIPv6
-	if netip.AddrFrom16(s.LocalIP).Is4In6() {
-		key.ip = anyIPv4
-	}
-	_, ok := l[key]
+	_, ok := l[local.Wildcard()]
 	return ok
 }

@@ -21,15 +21,15 @@ const clockTick = 10 * time.Millisecond
 
 // history remembers of each socket what one dump cannot tell: when it was
 // first seen, who opened it, and earlier values of its byte counters. An entry
-// lives as long as its socket does.
+// lives as long as its socket does, and one dump longer: a dump can pass over a
+// socket that lives.
 type history struct {
 	// index leads from the socket to its entry. Neither holds a pointer, so
 	// the garbage collector looks into neither.
 	index   map[socketKey]uint32
 	entries []entry
 	free    []uint32
-	// round is the number of the dump under way; an entry of an earlier round
-	// after it is of a socket that is gone.
+	// round is the number of the dump under way.
 	round uint64
 	// previous is when each namespace was dumped before: the beginning of the last
 	// dump that it was a part of.

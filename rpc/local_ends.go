@@ -8,16 +8,10 @@ import (
 
 // localEnds tells of a remote end that is on this host who listens there.
 type localEnds struct {
-	labels map[endpoint]string
+	labels map[model.Endpoint]string
 	// homes are the namespaces of the addresses that connections of the snapshot end at: the one that has the address, or
 	// several if the addresses of namespaces overlap.
 	homes map[[16]byte]home
-}
-
-type endpoint struct {
-	netns uint32
-	ip    [16]byte
-	port  uint16
 }
 
 type home struct {
@@ -25,14 +19,9 @@ type home struct {
 	several bool
 }
 
-var (
-	anyIPv4 = netip.IPv4Unspecified().As16()
-	anyIPv6 = netip.IPv6Unspecified().As16()
-)
-
 // newLocalEnds returns the local ends of a snapshot, none of which listens yet.
 func newLocalEnds(snap *model.Snapshot) *localEnds {
-	e := &localEnds{labels: make(map[endpoint]string), homes: make(map[[16]byte]home)}
+	e := &localEnds{labels: make(map[model.Endpoint]string), homes: make(map[[16]byte]home)}
 	for i := range snap.Sockets {
 		s := &snap.Sockets[i]
 		if s.State != model.Established || isLoopback(s.LocalIP) {
@@ -49,15 +38,12 @@ func newLocalEnds(snap *model.Snapshot) *localEnds {
 
 // listens notes a listening socket and the label of who listens.
 func (e *localEnds) listens(s *model.Socket, label string) {
-	at := endpoint{s.NetNS, s.LocalIP, s.LocalPort}
-	e.labels[at] = label
-	if s.LocalIP != anyIPv6 || s.V6Only {
-		return
-	}
-	// It takes IPv4 connections too, where no listener has that address to itself.
-	at.ip = anyIPv4
-	if _, taken := e.labels[at]; !taken {
-		e.labels[at] = label
+	e.labels[s.LocalEndpoint()] = label
+	// It may take IPv4 connections too, where no listener has that address to itself.
+	if also, ok := s.DualStack(); ok {
+		if _, taken := e.labels[also]; !taken {
+			e.labels[also] = label
+		}
 	}
 }
 
@@ -72,15 +58,11 @@ func (e *localEnds) label(s *model.Socket) string {
 		}
 		netns = h.netns
 	}
-	at := endpoint{netns, s.RemoteIP, s.RemotePort}
+	at := model.Endpoint{NetNS: netns, IP: s.RemoteIP, Port: s.RemotePort}
 	if label, ok := e.labels[at]; ok {
 		return label
 	}
-	at.ip = anyIPv6
-	if netip.AddrFrom16(s.RemoteIP).Is4In6() {
-		at.ip = anyIPv4
-	}
-	return e.labels[at]
+	return e.labels[at.Wildcard()]
 }
 
 func isLoopback(ip [16]byte) bool { return netip.AddrFrom16(ip).Unmap().IsLoopback() }

@@ -148,18 +148,17 @@ func (n *Node) count(ctx context.Context) (c counts, err error) {
 	}
 	defer release()
 	c.started = n.Started
-	counted := func(i int) bool { return (&model.Filter{}).Match(snap, i) && !n.isClient(snap, i) }
+	isCounted := func(snap *model.Snapshot, i int) bool { return snap.Sockets[i].State.IsConnection() }
 	isRPC := n.isClient
 	if n.Scope != 0 {
-		counted = func(i int) bool { return scope.Match(snap, i) }
-		isRPC = scope.MatchRPC
+		isCounted, isRPC = scope.Match, scope.MatchRPC
 		c.started = n.nodeStart(snap, scope)
 	}
 	for i := range snap.Sockets {
 		switch s := &snap.Sockets[i]; {
 		case isRPC(snap, i):
 			c.rpc++
-		case counted(i):
+		case isCounted(snap, i):
 			c.bytesIn += s.RecvCount()
 			c.bytesOut += s.SendCount()
 			if snap.Known[i].Incoming {

@@ -10,8 +10,8 @@ import (
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
-// metricsHandler returns the handler of GET /metrics.
-func metricsHandler(built build, degraded []rpc.Degradation) http.Handler {
+// newMetrics returns the handler of GET /metrics, and what counts a client that was not let in.
+func newMetrics(built build, degraded []rpc.Degradation) (handler http.Handler, refused func(rpc.Refusal)) {
 	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "connectionsd_build_info",
 		Help: "1, labelled with what this program was built from.",
@@ -27,11 +27,19 @@ func metricsHandler(built build, degraded []rpc.Degradation) http.Handler {
 	for _, d := range degraded {
 		lacks.WithLabelValues(d.Feature).Set(1)
 	}
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "connectionsd_refused_requests_total",
+		Help: "Requests that were refused because of their token, login, Host or Origin.",
+	}, []string{"reason"})
+	for _, reason := range []rpc.Refusal{rpc.RefusedToken, rpc.RefusedLogin, rpc.RefusedHost, rpc.RefusedOrigin} {
+		refusals.WithLabelValues(string(reason)) // there from the start, so that a rate can be taken of the first
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		buildInfo, lacks,
+		buildInfo, lacks, refusals,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true}),
+		func(reason rpc.Refusal) { refusals.WithLabelValues(string(reason)).Inc() }
 }

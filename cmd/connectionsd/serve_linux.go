@@ -130,6 +130,7 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, degraded 
 	bare.Handle("get_info", node.GetInfo)
 	bare.Handle("getinfo", node.GetInfo) // its older name, which monerod still answers to
 	bare.Handle("get_net_stats", node.GetNetStats)
+	metrics, refused := newMetrics(built, degraded)
 	return rpc.NewHandler(rpc.Options{
 		Router:         router,
 		Bare:           bare,
@@ -137,7 +138,8 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, degraded 
 		Connections:    rpc.RESTConnections(host, service.BuiltIn(), cfg.Scope, log),
 		Health:         rpc.Health(),
 		Ready:          rpc.Ready(host.LastDump, degraded),
-		Metrics:        metricsHandler(built, degraded),
+		Metrics:        metrics,
+		Refused:        refused,
 		AccessTokens:   cfg.AccessTokens,
 		Login:          cfg.RPCLogin,
 		AllowedHosts:   cfg.AllowedHosts,

@@ -196,3 +196,29 @@ func TestRateLimit(t *testing.T) {
 		}
 	}
 }
+
+// Who is not let in is counted, by why.
+func TestRefusalsAreCounted(t *testing.T) {
+	d := serve(t)
+	for range 2 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/api/connections", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = "evil.example"
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusForbidden {
+			t.Errorf("status %d, want 403", response.StatusCode)
+		}
+	}
+	_, _, metrics := d.get("/metrics")
+	for reason, want := range map[string]int{"host": 2, "token": 0, "login": 0, "origin": 0} {
+		if line := fmt.Sprintf("connectionsd_refused_requests_total{reason=%q} %d\n", reason, want); !strings.Contains(metrics, line) {
+			t.Errorf("/metrics has no line %q", line)
+		}
+	}
+}
