@@ -3,32 +3,83 @@
 package owner
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// Finder finds the owners of sockets. It is for one caller at a time.
+// minShare is how many of the remembered descriptors each look reads again at
+// least, and trust is how long one goes without being read again.
+const (
+	minShare = 8192
+	trust    = 30 * time.Second
+)
+
+// Finder finds the owners of sockets in /proc. It is for one caller at a time.
+//
+// Most of a look's cost is that of reading the link of each descriptor. So a
+// Finder remembers which descriptors were sockets that were wanted, and a look
+// reads, of the descriptors that there are now,
+//
+//   - those that it does not remember;
+//   - those that were a socket that is not wanted any more, so that the number
+//     is in use for something else;
+//   - those that were a socket that had another descriptor too, or now turns up
+//     under another: whoever shares a socket or passes it on may let go of it;
+//   - of the rest those whose turn it is, which are at least 8192, and so many
+//     that each descriptor's turn comes about every 30 seconds.
+//
+// A process that has taken the number of another inherits nothing. Where no
+// more than 8192 descriptors are remembered all are read: what is told was then
+// so during the look. Where there are more, a descriptor can be told to be a
+// socket that it is no longer, and what it is now be left out: if its process
+// has put something else in its place and the socket lives on without a
+// descriptor that can be seen to be it. That is, somebody holds it who may not
+// be looked into, or nobody yet, since it is on its way between two processes,
+// or somebody in the place of another socket with which the same has happened,
+// as where two processes have exchanged theirs. It ends when the turn comes.
+//
+// Of a process a Finder sees what the first thread holds. Threads that do not
+// share their descriptors with it, which hardly a program has, are not seen.
 type Finder struct {
 	proc     string
-	getdents func(fd int, buf []byte) (int, error) // unix.Getdents, or a test's own
+	getdents func(fd int, buf []byte) (int, error)        // unix.Getdents, or a test's own
+	readlink func(dir int, name, buf []byte) (int, error) // readlinkat, or a test's own
+	clock    func() time.Time                             // time.Now, or a test's own
+	minShare int                                          // minShare, or a test's own
 	dirents  []byte
 	pids     []int32
+
+	last     memory    // of the look before
+	lastLook time.Time // when that began
+	look     memory    // of the look under way
+	// several are the sockets that had several descriptors, in ascending order.
+	several []uint32
+	// met are the sockets that the look under way found where they were not
+	// before; doubted are those of them that are dealt with.
+	met, doubted []uint32
+	turn         position // up to here descriptors have had their turn
+	dir          openDir
+	// name and link are what readlink is given.
+	name []byte
+	link [maxLink]byte
 }
 
 // NewFinder returns a Finder that reads the proc file system mounted at proc.
 func NewFinder(proc string) *Finder {
-	return &Finder{proc: proc, getdents: unix.Getdents, dirents: make([]byte, 32<<10)}
+	return &Finder{
+		proc: proc, getdents: unix.Getdents, readlink: readlinkat, clock: time.Now, minShare: minShare,
+		dirents: make([]byte, 32<<10), dir: noDir(),
+	}
 }
 
 // Find looks for the processes that hold the sockets with the inode numbers in
@@ -41,61 +92,55 @@ func NewFinder(proc string) *Finder {
 // A process that leaves meanwhile, and one that this daemon may not look into,
 // is passed over; CheckPrivilege tells of the second.
 func (f *Finder) Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
-	s := search{wanted: wanted, all: all, left: len(wanted), shared: shared}
-	if s.left == 0 {
+	if len(wanted) == 0 {
+		f.last = memory{}
 		return dst, shared, nil
 	}
+	now := f.clock()
+	elapsed := now.Sub(f.lastLook)
+	if len(f.last.descriptors) <= f.minShare || elapsed >= trust {
+		f.last.forget() // each would be read again
+	}
+	defer f.dir.close()
+	if err := f.walk(ctx, wanted); err != nil {
+		return dst, shared, err
+	}
+	if err := f.doubt(ctx, wanted, f.share(elapsed)); err != nil {
+		return dst, shared, err
+	}
+	f.several = f.several[:0]
+	s := search{wanted: wanted, all: all, owners: dst, shared: shared}
+	for i, p := range f.look.processes {
+		s.begin()
+		for _, d := range f.look.descriptors[f.look.begin(i):p.end] {
+			if s.claim(d.inode) {
+				f.several = append(f.several, d.inode)
+			}
+		}
+		s.end(f.proc, p.pid)
+	}
+	f.remember(now)
+	return s.owners, s.shared, nil
+}
+
+// walk lists the descriptors of all processes and finds out which are wanted
+// sockets, from memory where it can.
+func (f *Finder) walk(ctx context.Context, wanted map[uint32]int32) error {
+	f.look.forget()
+	f.met = f.met[:0]
 	if err := f.list(); err != nil {
-		return dst, shared, fmt.Errorf("list the processes: %w", err)
+		return fmt.Errorf("list the processes: %w", err)
 	}
 	for _, pid := range f.pids {
-		if s.left == 0 && len(all) == 0 {
-			break
-		}
 		if err := context.Cause(ctx); err != nil {
-			return dst, s.shared, err
+			return err
 		}
-		name := strconv.Itoa(int(pid))
-		s.owner, s.held = int32(len(dst)), false
 		// A process that leaves half way still held what it was seen to hold.
-		if err := f.claim(name, &s); err != nil && !passedOver(err) {
-			return dst, s.shared, fmt.Errorf("read the descriptors of process %s: %w", name, err)
-		}
-		if s.held {
-			dst = append(dst, model.Owner{PID: pid, Name: f.comm(name)})
+		if err := f.visit(pid, wanted); err != nil && !passedOver(err) {
+			return fmt.Errorf("read the descriptors of process %d: %w", pid, err)
 		}
 	}
-	return dst, s.shared, nil
-}
-
-// search is one walk of the processes.
-type search struct {
-	wanted map[uint32]int32
-	all    map[uint32]struct{}
-	left   int // inodes in wanted without an owner
-	shared []model.SharedListener
-
-	owner int32 // the index that the process under way will have
-	held  bool  // whether it holds anything that is wanted
-}
-
-// claim notes that the process under way holds a socket.
-func (s *search) claim(inode uint32) {
-	first, wanted := s.wanted[inode]
-	if !wanted || first == s.owner {
-		return
-	}
-	if first == model.NoOwner {
-		s.wanted[inode] = s.owner
-		s.left--
-		s.held = true
-		return
-	}
-	further := model.SharedListener{Inode: inode, Owner: s.owner}
-	if _, all := s.all[inode]; all && !slices.Contains(s.shared, further) {
-		s.shared = append(s.shared, further)
-		s.held = true
-	}
+	return nil
 }
 
 // list sets pids to the processes that there are, by ascending number.
@@ -126,15 +171,16 @@ func passedOver(err error) bool {
 		errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
 }
 
-// claim lets s claim the sockets that process pid holds.
-func (f *Finder) claim(pid string, s *search) error {
-	fd, err := unix.Open(filepath.Join(f.proc, pid, "fd"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// visit adds the wanted sockets that a process holds to the look under way.
+func (f *Finder) visit(pid int32, wanted map[uint32]int32) error {
+	born, err := f.dir.open(f.proc, pid)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	for {
-		n, err := f.getdents(fd, f.dirents)
+	defer f.look.add(pid, born)
+	past := f.last.of(pid, born)
+	for at := 0; ; {
+		n, err := f.getdents(f.dir.fd, f.dirents)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -144,61 +190,69 @@ func (f *Finder) claim(pid string, s *search) error {
 		if n == 0 {
 			return nil
 		}
-		claimEntries(fd, f.dirents[:n], s)
+		at = f.visitEntries(f.dirents[:n], past, at, wanted)
 	}
 }
 
-// claimEntries does so for one buffer of directory entries. The entries are
-// read as they lie: os.ReadDir would allocate for every descriptor of the host.
-func claimEntries(dir int, entries []byte, s *search) {
-	var link [64]byte
+// visitEntries does so for one buffer of directory entries. at is how many of
+// past are behind us, and what it returns is so after it. The entries are read
+// as they lie: os.ReadDir would allocate for every descriptor of the host.
+func (f *Finder) visitEntries(entries []byte, past []descriptor, at int, wanted map[uint32]int32) int {
 	for len(entries) > 0 {
 		name, rest, ok := nextDirent(entries)
 		if !ok {
-			return
+			break
 		}
 		entries = rest
-		if name[0] == '.' {
-			continue
+		number, ok := decimal(name[:len(name)-1], math.MaxInt32)
+		if !ok {
+			continue // . or ..
 		}
-		n, err := readlinkat(dir, name, link[:])
-		if err != nil || n == len(link) {
-			continue // closed meanwhile, or cut off and so longer than a socket's
+		d := descriptor{fd: int32(number)}
+		remembered := at < len(past) && past[at].fd == d.fd // as /proc lists them by number
+		if !remembered {
+			at, remembered = slices.BinarySearchFunc(past, d.fd, compareNumber)
 		}
-		if inode, ok := socketInode(link[:n]); ok {
-			s.claim(inode)
+		if remembered {
+			d.inode = past[at].inode
+			at++
+			if d.taken = f.take(d.inode, wanted); d.taken {
+				f.look.descriptors = append(f.look.descriptors, d)
+				continue
+			}
+		}
+		if f.read(&d, name, wanted) {
+			f.look.descriptors = append(f.look.descriptors, d)
+			f.meet(d.inode)
 		}
 	}
+	return at
 }
 
-// comm returns the name of a process, "" if it is gone.
-func (f *Finder) comm(pid string) string {
-	b, err := os.ReadFile(filepath.Join(f.proc, pid, "comm"))
-	if err != nil {
-		return ""
+// take reports whether a descriptor that was that socket is taken to be it
+// still.
+func (f *Finder) take(inode uint32, wanted map[uint32]int32) bool {
+	if _, ok := wanted[inode]; !ok {
+		return false
 	}
-	return strings.TrimSuffix(string(b), "\n")
+	_, several := slices.BinarySearch(f.several, inode)
+	return !several
 }
 
-// socketInode reads the number out of "socket:[123]", the target of a socket's
-// link in /proc/PID/fd.
-func socketInode(link []byte) (uint32, bool) {
-	digits, ok := bytes.CutPrefix(link, []byte("socket:["))
+// read reads which socket a descriptor of the process whose directory is open
+// is, and reports whether it is a wanted one. name is its number, with a NUL.
+func (f *Finder) read(d *descriptor, name []byte, wanted map[uint32]int32) bool {
+	n, err := f.readlink(f.dir.fd, name, f.link[:])
+	if err != nil || n == len(f.link) {
+		return false // closed meanwhile, or cut off and so longer than a socket's
+	}
+	inode, ok := socketInode(f.link[:n])
 	if !ok {
-		return 0, false
+		return false
 	}
-	digits, ok = bytes.CutSuffix(digits, []byte("]"))
-	if !ok || len(digits) == 0 {
-		return 0, false
+	if _, ok := wanted[inode]; !ok {
+		return false
 	}
-	var n uint64
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if n = n*10 + uint64(c-'0'); n > 1<<32-1 {
-			return 0, false
-		}
-	}
-	return uint32(n), true
+	d.inode, d.taken = inode, false
+	return true
 }

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -20,19 +19,19 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// process is an entry of a proc file system that a test makes up.
-type process struct {
-	entry string
-	comm  string            // the whole file; "" leaves it out
-	fds   map[string]string // names and targets of the links; nil leaves out the directory
+// entry is what a test makes up of a process in a proc file system.
+type entry struct {
+	name string
+	comm string            // the whole file; "" leaves it out
+	fds  map[string]string // names and targets of the links; nil leaves out the directory
 }
 
 // procOf makes a proc file system.
-func procOf(t *testing.T, processes ...process) string {
+func procOf(t *testing.T, processes ...entry) string {
 	t.Helper()
 	proc := t.TempDir()
 	for _, p := range processes {
-		dir := filepath.Join(proc, p.entry)
+		dir := filepath.Join(proc, p.name)
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -74,6 +73,11 @@ func wanting(inodes ...uint32) map[uint32]int32 {
 	return wanted
 }
 
+// own is an owner as Find tells of it.
+func own(pid int32, name string) model.Owner {
+	return model.Owner{PID: pid, Name: name, Container: model.NoContainer}
+}
+
 // first finds the first owners alone.
 func (f *Finder) first(ctx context.Context, wanted map[uint32]int32, dst []model.Owner) ([]model.Owner, error) {
 	dst, _, err := f.Find(ctx, wanted, nil, dst, nil)
@@ -84,77 +88,77 @@ func TestFind(t *testing.T) {
 	const none = model.NoOwner
 	for _, test := range []struct {
 		name      string
-		processes []process
+		processes []entry
 		wanted    map[uint32]int32 // what is expected to stand there; all are wanted
 		owners    []model.Owner
 	}{
 		{
 			name:      "one socket",
-			processes: []process{{"7", "monerod\n", fds("socket:[123]")}},
-			wanted:    map[uint32]int32{123: 0}, owners: []model.Owner{{PID: 7, Name: "monerod"}},
+			processes: []entry{{"7", "monerod\n", fds("socket:[123]")}},
+			wanted:    map[uint32]int32{123: 0}, owners: []model.Owner{own(7, "monerod")},
 		},
 		{
 			name: "several processes, and a socket of nobody",
-			processes: []process{
+			processes: []entry{
 				{"7", "monerod\n", fds("socket:[1]", "/dev/null", "socket:[2]", "socket:[3]")},
 				{"8", "bash\n", fds("/dev/pts/0")},
 				{"9", "curl\n", fds("socket:[4]", "socket:[6]")},
 			},
-			wanted: map[uint32]int32{1: 0, 3: 0, 4: 1, 5: none}, owners: []model.Owner{{PID: 7, Name: "monerod"}, {PID: 9, Name: "curl"}},
+			wanted: map[uint32]int32{1: 0, 3: 0, 4: 1, 5: none}, owners: []model.Owner{own(7, "monerod"), own(9, "curl")},
 		},
 		{
 			name: "of several owners the lowest number counts, not the first in the directory or by the alphabet",
-			processes: []process{
+			processes: []entry{
 				{"1000", "worker\n", fds("socket:[1]")},
 				{"100", "worker\n", fds("socket:[1]", "socket:[2]")},
 				{"20", "parent\n", fds("socket:[1]")},
 				{"3000", "worker\n", fds("socket:[1]", "socket:[2]")},
 			},
-			wanted: map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{{PID: 20, Name: "parent"}, {PID: 100, Name: "worker"}},
+			wanted: map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{own(20, "parent"), own(100, "worker")},
 		},
 		{
 			name:      "one socket under two descriptors",
-			processes: []process{{"7", "monerod\n", fds("socket:[1]", "socket:[1]")}, {"8", "curl\n", fds("socket:[2]")}},
-			wanted:    map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{{PID: 7, Name: "monerod"}, {PID: 8, Name: "curl"}},
+			processes: []entry{{"7", "monerod\n", fds("socket:[1]", "socket:[1]")}, {"8", "curl\n", fds("socket:[2]")}},
+			wanted:    map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{own(7, "monerod"), own(8, "curl")},
 		},
 		{
 			name:      "a process that is gone, or not ours to look into, is passed over",
-			processes: []process{{"7", "gone\n", nil}, {"8", "monerod\n", fds("socket:[1]")}, {"9", "empty\n", fds()}},
-			wanted:    map[uint32]int32{1: 0, 2: none}, owners: []model.Owner{{PID: 8, Name: "monerod"}},
+			processes: []entry{{"7", "gone\n", nil}, {"8", "monerod\n", fds("socket:[1]")}, {"9", "empty\n", fds()}},
+			wanted:    map[uint32]int32{1: 0, 2: none}, owners: []model.Owner{own(8, "monerod")},
 		},
 		{
 			name:      "a process that leaves before it is named",
-			processes: []process{{"7", "", fds("socket:[1]")}},
-			wanted:    map[uint32]int32{1: 0}, owners: []model.Owner{{PID: 7}},
+			processes: []entry{{"7", "", fds("socket:[1]")}},
+			wanted:    map[uint32]int32{1: 0}, owners: []model.Owner{own(7, "")},
 		},
 		{
 			name: "a process may call itself anything",
-			processes: []process{
+			processes: []entry{
 				{"7", "a\n\"\xff b\n", fds("socket:[1]")}, {"8", "\n", fds("socket:[2]")}, {"9", "no newline", fds("socket:[3]")}, {"10", "two\n\n", fds("socket:[4]")},
 			},
 			wanted: map[uint32]int32{1: 0, 2: 1, 3: 2, 4: 3},
-			owners: []model.Owner{{PID: 7, Name: "a\n\"\xff b"}, {PID: 8}, {PID: 9, Name: "no newline"}, {PID: 10, Name: "two\n"}},
+			owners: []model.Owner{own(7, "a\n\"\xff b"), own(8, ""), own(9, "no newline"), own(10, "two\n")},
 		},
 		{
 			name: "what is no socket",
-			processes: []process{{"7", "monerod\n", fds("/socket:[1]", "pipe:[1]", "anon_inode:[1]", "socket:1", "socket:[1", "socket:[]", "socket:[1] ",
+			processes: []entry{{"7", "monerod\n", fds("/socket:[1]", "pipe:[1]", "anon_inode:[1]", "socket:1", "socket:[1", "socket:[]", "socket:[1] ",
 				"socket:[+1]", "socket:[-1]", "socket:[1x]", "socket:[0x1]", "socket:[4294967297]", "socket:[18446744073709551617]",
 				"socket:[1]/"+strings.Repeat("x", 4000), "/"+strings.Repeat("y/", 2000))}},
 			wanted: map[uint32]int32{0: none, 1: none},
 		},
 		{
 			name:      "a link that is cut off is no socket, however its beginning reads",
-			processes: []process{{"7", "monerod\n", fds("socket:[" + strings.Repeat("0", 54) + "1]/more")}},
+			processes: []entry{{"7", "monerod\n", fds("socket:[" + strings.Repeat("0", 54) + "1]/more")}},
 			wanted:    map[uint32]int32{1: none},
 		},
 		{
 			name:      "the largest inode",
-			processes: []process{{"7", "monerod\n", fds("socket:[4294967295]", "socket:[0]")}},
-			wanted:    map[uint32]int32{math.MaxUint32: 0, 0: 0}, owners: []model.Owner{{PID: 7, Name: "monerod"}},
+			processes: []entry{{"7", "monerod\n", fds("socket:[4294967295]", "socket:[0]")}},
+			wanted:    map[uint32]int32{math.MaxUint32: 0, 0: 0}, owners: []model.Owner{own(7, "monerod")},
 		},
 		{
 			name: "what is no process",
-			processes: []process{
+			processes: []entry{
 				{"self", "a\n", fds("socket:[1]")},
 				{"2147483648", "b\n", fds("socket:[1]")},
 				{"99999999999999999999", "c\n", fds("socket:[1]")},
@@ -167,8 +171,8 @@ func TestFind(t *testing.T) {
 		},
 		{
 			name:      "the largest number",
-			processes: []process{{"2147483647", "monerod\n", fds("socket:[1]")}},
-			wanted:    map[uint32]int32{1: 0}, owners: []model.Owner{{PID: math.MaxInt32, Name: "monerod"}},
+			processes: []entry{{"2147483647", "monerod\n", fds("socket:[1]")}},
+			wanted:    map[uint32]int32{1: 0}, owners: []model.Owner{own(math.MaxInt32, "monerod")},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -196,13 +200,13 @@ func TestFind(t *testing.T) {
 }
 
 func TestFindAppends(t *testing.T) {
-	f := NewFinder(procOf(t, process{"7", "monerod\n", fds("socket:[1]")}))
+	f := NewFinder(procOf(t, entry{"7", "monerod\n", fds("socket:[1]")}))
 	wanted := wanting(1)
-	owners, err := f.first(t.Context(), wanted, []model.Owner{{PID: 1, Name: "init"}})
+	owners, err := f.first(t.Context(), wanted, []model.Owner{own(1, "init")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]model.Owner{{PID: 1, Name: "init"}, {PID: 7, Name: "monerod"}}, owners); diff != "" {
+	if diff := cmp.Diff([]model.Owner{own(1, "init"), own(7, "monerod")}, owners); diff != "" {
 		t.Errorf("owners (-want +got):\n%s", diff)
 	}
 	if wanted[1] != 1 {
@@ -210,20 +214,15 @@ func TestFindAppends(t *testing.T) {
 	}
 }
 
-// The walk ends with the last socket that is wanted: a process behind it, which cannot be read, is not looked at.
-func TestFindWalksNoFurtherThanItMust(t *testing.T) {
-	proc := procOf(t, process{"7", "monerod\n", fds("socket:[1]")}, process{"8", "broken\n", nil})
+// A process that cannot be read, for another reason than that it is gone or not ours, fails the look.
+func TestFindErrors(t *testing.T) {
+	proc := procOf(t, entry{"7", "monerod\n", fds("socket:[1]")}, entry{"8", "broken\n", nil})
 	if err := os.WriteFile(filepath.Join(proc, "8", "fd"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f := NewFinder(proc)
-	owners, err := f.first(t.Context(), wanting(1), nil)
-	if diff := cmp.Diff([]model.Owner{{PID: 7, Name: "monerod"}}, owners); err != nil || diff != "" {
-		t.Errorf("error %v, owners (-want +got):\n%s", err, diff)
-	}
-	_, err = f.first(t.Context(), wanting(1, 2), nil)
-	if !errors.Is(err, unix.ENOTDIR) || err.Error() != "read the descriptors of process 8: not a directory" {
-		t.Errorf("error %v: want that process 8 cannot be read", err)
+	owners, err := NewFinder(proc).first(t.Context(), wanting(1), nil)
+	if !errors.Is(err, unix.ENOTDIR) || err.Error() != "read the descriptors of process 8: not a directory" || owners != nil {
+		t.Errorf("owners %v, error %v: want that process 8 cannot be read", owners, err)
 	}
 
 	nowhere := NewFinder(filepath.Join(proc, "none"))
@@ -241,7 +240,7 @@ func TestFindThatIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
 	wanted := wanting(1)
-	f := NewFinder(procOf(t, process{"7", "monerod\n", fds("socket:[1]")}))
+	f := NewFinder(procOf(t, entry{"7", "monerod\n", fds("socket:[1]")}))
 	owners, err := f.first(ctx, wanted, nil)
 	if !errors.Is(err, why) || owners != nil || wanted[1] != model.NoOwner {
 		t.Errorf("owners %v, inode's owner %d, error %v, want %v alone", owners, wanted[1], err, why)
@@ -250,15 +249,15 @@ func TestFindThatIsCancelled(t *testing.T) {
 
 // A process that leaves while its descriptors are listed is the owner of those that were, and the next process is not.
 func TestFindOfAProcessThatLeavesHalfWay(t *testing.T) {
-	processes := []process{{"7", "gone\n", fds("socket:[1]")}, {"8", "monerod\n", fds("socket:[2]")}}
+	processes := []entry{{"7", "gone\n", fds("socket:[1]")}, {"8", "monerod\n", fds("socket:[2]")}}
 	for _, test := range []struct {
 		err     unix.Errno
 		wantErr string
 		wanted  map[uint32]int32
 		owners  []model.Owner
 	}{
-		{unix.ENOENT, "", map[uint32]int32{1: 0, 2: 1}, []model.Owner{{PID: 7, Name: "gone"}, {PID: 8, Name: "monerod"}}},
-		{unix.EIO, "read the descriptors of process 7: input/output error", map[uint32]int32{1: 0, 2: model.NoOwner}, nil},
+		{unix.ENOENT, "", map[uint32]int32{1: 0, 2: 1}, []model.Owner{own(7, "gone"), own(8, "monerod")}},
+		{unix.EIO, "read the descriptors of process 7: input/output error", map[uint32]int32{1: model.NoOwner, 2: model.NoOwner}, nil},
 	} {
 		f := NewFinder(procOf(t, processes...))
 		first := -1
@@ -285,7 +284,7 @@ func TestFindOfAProcessThatLeavesHalfWay(t *testing.T) {
 }
 
 func TestFindGoesOnAfterASignal(t *testing.T) {
-	f := NewFinder(procOf(t, process{"7", "monerod\n", fds("socket:[1]")}))
+	f := NewFinder(procOf(t, entry{"7", "monerod\n", fds("socket:[1]")}))
 	interrupted := 0
 	f.getdents = func(fd int, buf []byte) (int, error) {
 		if interrupted++; interrupted%2 == 1 {
@@ -294,7 +293,7 @@ func TestFindGoesOnAfterASignal(t *testing.T) {
 		return unix.Getdents(fd, buf)
 	}
 	owners, err := f.first(t.Context(), wanting(1), nil)
-	if diff := cmp.Diff([]model.Owner{{PID: 7, Name: "monerod"}}, owners); err != nil || diff != "" {
+	if diff := cmp.Diff([]model.Owner{own(7, "monerod")}, owners); err != nil || diff != "" {
 		t.Errorf("error %v, owners (-want +got):\n%s", err, diff)
 	}
 }
@@ -333,17 +332,17 @@ func FuzzSocketInode(f *testing.F) {
 func TestFindAll(t *testing.T) {
 	f := NewFinder(procOf(
 		t,
-		process{"7", "nginx\n", fds("socket:[1]", "socket:[2]")},
-		process{"8", "nginx\n", fds("socket:[1]", "socket:[1]", "socket:[2]")},
-		process{"9", "nginx\n", fds("socket:[1]")},
-		process{"10", "stranger\n", fds("socket:[2]")},
+		entry{"7", "nginx\n", fds("socket:[1]", "socket:[2]")},
+		entry{"8", "nginx\n", fds("socket:[1]", "socket:[1]", "socket:[2]")},
+		entry{"9", "nginx\n", fds("socket:[1]")},
+		entry{"10", "stranger\n", fds("socket:[2]")},
 	))
 	wanted := wanting(1, 2)
 	owners, shared, err := f.Find(t.Context(), wanted, map[uint32]struct{}{1: {}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]model.Owner{{PID: 7, Name: "nginx"}, {PID: 8, Name: "nginx"}, {PID: 9, Name: "nginx"}}, owners); diff != "" {
+	if diff := cmp.Diff([]model.Owner{own(7, "nginx"), own(8, "nginx"), own(9, "nginx")}, owners); diff != "" {
 		t.Errorf("owners (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]model.SharedListener{{Inode: 1, Owner: 1}, {Inode: 1, Owner: 2}}, shared); diff != "" {
@@ -351,16 +350,5 @@ func TestFindAll(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[uint32]int32{1: 0, 2: 0}, wanted); diff != "" {
 		t.Errorf("first owners (-want +got):\n%s", diff)
-	}
-}
-
-func TestStarted(t *testing.T) {
-	f := NewFinder("/proc")
-	started, err := f.Started(int32(os.Getpid()))
-	if age := time.Since(started); err != nil || age < -2*time.Second || age > 10*time.Minute {
-		t.Errorf("this process was started %v ago, error %v", age, err)
-	}
-	if _, err := f.Started(1<<31 - 1); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("error %v for a process that there is not", err)
 	}
 }

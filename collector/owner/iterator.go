@@ -1,0 +1,68 @@
+//go:build linux
+
+package owner
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// Iterator finds the owners of TCP sockets by a BPF program, which the kernel
+// runs for each descriptor of each process. It remembers nothing: what a look
+// tells was so during that look. It sees the descriptors of every thread. It is
+// for one caller at a time.
+type Iterator struct {
+	program *taskfile.Program
+	read    func(context.Context, []taskfile.Record) ([]taskfile.Record, error) // program.Read, or a test's own
+	records []taskfile.Record
+}
+
+// OpenIterator puts the BPF program into the kernel. The error is an
+// *UnavailableError, which says why that cannot be: then a Finder has to do.
+func OpenIterator() (*Iterator, error) {
+	if err := checkIterator(); err != nil {
+		return nil, &UnavailableError{Err: err}
+	}
+	program, err := taskfile.Load()
+	if err != nil {
+		return nil, &UnavailableError{Err: explain(err)}
+	}
+	return &Iterator{program: program, read: program.Read}, nil
+}
+
+// Close takes the BPF program out of the kernel.
+func (it *Iterator) Close() error { return it.program.Close() }
+
+// Find does what [Finder.Find] does, for the sockets of TCP. No process is
+// passed over for want of privilege.
+func (it *Iterator) Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	if len(wanted) == 0 {
+		it.records = nil
+		return dst, shared, nil
+	}
+	var err error
+	if it.records, err = it.read(ctx, it.records[:0]); err != nil {
+		return dst, shared, fmt.Errorf("find the owners of the sockets by BPF: %w", err)
+	}
+	byProcess := func(a, b taskfile.Record) int { return cmp.Compare(a.TGID, b.TGID) }
+	if !slices.IsSortedFunc(it.records, byProcess) {
+		slices.SortStableFunc(it.records, byProcess)
+	}
+	s := search{wanted: wanted, all: all, owners: dst, shared: shared}
+	for rest := it.records; len(rest) > 0; {
+		tgid := rest[0].TGID
+		s.begin()
+		for len(rest) > 0 && rest[0].TGID == tgid {
+			s.claim(rest[0].Inode)
+			rest = rest[1:]
+		}
+		s.end("/proc", int32(tgid))
+	}
+	it.records = fit(it.records, len(it.records))
+	return s.owners, s.shared, nil
+}

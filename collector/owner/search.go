@@ -1,0 +1,70 @@
+//go:build linux
+
+package owner
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// search joins the sockets that are wanted with the processes that hold them.
+// It is told of the processes by ascending number.
+type search struct {
+	wanted map[uint32]int32
+	all    map[uint32]struct{}
+	owners []model.Owner
+	shared []model.SharedListener
+
+	owner  int32 // the index that the process under way has, if it gets one
+	held   bool  // whether it is the owner of anything
+	shares int   // how many of shared are of processes before it
+}
+
+// begin begins with a process.
+func (s *search) begin() {
+	s.owner, s.held, s.shares = int32(len(s.owners)), false, len(s.shared)
+}
+
+// claim notes that the process under way holds a socket. It reports whether
+// that has been claimed before, be it by this process.
+func (s *search) claim(inode uint32) (again bool) {
+	first, wanted := s.wanted[inode]
+	switch {
+	case !wanted:
+		return false
+	case first == model.NoOwner:
+		s.wanted[inode] = s.owner
+		s.held = true
+		return false
+	case first == s.owner:
+		return true
+	}
+	further := model.SharedListener{Inode: inode, Owner: s.owner}
+	if _, all := s.all[inode]; all && !slices.Contains(s.shared[s.shares:], further) {
+		s.shared = append(s.shared, further)
+		s.held = true
+	}
+	return true
+}
+
+// end ends the process under way, which has that number in the proc file system
+// at proc.
+func (s *search) end(proc string, pid int32) {
+	if s.held {
+		s.owners = append(s.owners, model.Owner{PID: pid, Name: comm(proc, pid), Container: model.NoContainer})
+	}
+}
+
+// comm returns the name of a process, "" if it is gone.
+func comm(proc string, pid int32) string {
+	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(int(pid)), "comm"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(b), "\n")
+}

@@ -1,0 +1,104 @@
+//go:build linux
+
+package taskfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// Record says that a process holds a TCP socket. It lies in memory as struct
+// record of the BPF program, in native byte order.
+type Record struct {
+	// TGID is the process's number in the initial pid namespace.
+	TGID uint32
+	// Inode is the socket's inode number.
+	Inode uint32
+}
+
+const recordSize = int(unsafe.Sizeof(Record{}))
+
+// Program is the BPF program in the kernel. It is for one caller at a time.
+type Program struct {
+	program *ebpf.Program
+	iter    *link.Iter
+}
+
+// Load hands the program to the kernel. This takes CAP_BPF and CAP_PERFMON, or
+// CAP_SYS_ADMIN, in the initial user namespace, Linux 5.11 and its own BTF at
+// /sys/kernel/btf/vmlinux. The limit on locked memory, which BPF programs once
+// counted against, does not matter: Linux 5.11 has done away with that too.
+func Load() (*Program, error) {
+	var objects tcpObjects
+	if err := loadTcpObjects(&objects, nil); err != nil {
+		return nil, fmt.Errorf("load the BPF program: %w", err)
+	}
+	iter, err := link.AttachIter(link.IterOptions{Program: objects.TcpSockets})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("attach the BPF program: %w", err), objects.Close())
+	}
+	return &Program{program: objects.TcpSockets, iter: iter}, nil
+}
+
+// Close takes the program out of the kernel.
+func (p *Program) Close() error {
+	return errors.Join(p.iter.Close(), p.program.Close())
+}
+
+// Read appends a record for each descriptor of a TCP socket to dst, so a
+// process that has several of a socket comes several times.
+//
+// The kernel visits the tasks of the initial pid namespace in the order of
+// their numbers, and of a process's threads beside the first only those that do
+// not share its descriptors (task_seq_get_next in kernel/bpf/task_iter.c). A
+// record of such a thread stands where the thread's number puts it, so records
+// are mostly, but not always, in the order of TGID.
+func (p *Program) Read(ctx context.Context, dst []Record) ([]Record, error) {
+	file, err := p.iter.Open()
+	if err != nil {
+		return dst, fmt.Errorf("begin to read the files of all tasks: %w", err)
+	}
+	defer file.Close()
+	return read(ctx, file, dst)
+}
+
+// room is for as many records as the kernel hands out in one read, which is up
+// to 32 KiB (bpf_seq_read in kernel/bpf/bpf_iter.c).
+const room = 32 << 10 / recordSize
+
+// read appends the records that r has. They are read to where they are to stay.
+func read(ctx context.Context, r io.Reader, dst []Record) ([]Record, error) {
+	for {
+		if err := context.Cause(ctx); err != nil {
+			return dst, err
+		}
+		dst = slices.Grow(dst, room)
+		n, err := r.Read(bytesOf(dst[len(dst):cap(dst)]))
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			// A million files without a TCP socket among them, after which the
+			// kernel comes up for air. It goes on from there.
+		case err == io.EOF:
+			return dst, nil
+		case err != nil:
+			return dst, fmt.Errorf("read the files of all tasks: %w", err)
+		case n%recordSize != 0:
+			return dst, fmt.Errorf("read the files of all tasks: %d bytes, which is no whole number of records of %d", n, recordSize)
+		default:
+			dst = dst[:len(dst)+n/recordSize]
+		}
+	}
+}
+
+// bytesOf returns the memory of records, of which there is at least one.
+func bytesOf(records []Record) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&records[0])), len(records)*recordSize)
+}
