@@ -46,10 +46,13 @@ type Dumper struct {
 	conn Conn
 	port uint32
 
-	buf []byte
-	// index is where each cookie of the dump under way stands in the sockets;
-	// kept between dumps, so that it is not grown anew each time.
-	index map[uint64]int
+	// buf is what datagrams are read into, and spare further ones of its size for
+	// a dump whose reading and parsing overlap.
+	buf   []byte
+	spare chan []byte
+	// index is the cookies of the dump under way; kept between dumps, so that it
+	// is not grown anew each time.
+	index map[uint64]struct{}
 }
 
 // New returns a Dumper that opens its socket with dial and marks what it
@@ -61,14 +64,15 @@ func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *D
 		clock: clock,
 		netns: netns,
 		buf:   make([]byte, bufferSize),
-		index: make(map[uint64]int),
+		spare: make(chan []byte, ahead),
+		index: make(map[uint64]struct{}),
 	}
 }
 
 // Sibling returns a Dumper of another namespace, by its own dial and netns,
 // that shares d's memory: only one of them may make a dump at a time.
 func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
-	return &Dumper{dial: dial, clock: d.clock, netns: netns, buf: d.buf, index: d.index}
+	return &Dumper{dial: dial, clock: d.clock, netns: netns, buf: d.buf, spare: d.spare, index: d.index}
 }
 
 // Close closes the netlink socket, if there is one. The next dump opens
@@ -80,32 +84,42 @@ func (d *Dumper) Close() {
 	}
 }
 
+// Join is told of a dump while it goes on: that sockets[from:] are new. They are
+// not changed any more; the slice is the dump's. After an interruption the dump
+// begins anew, with a from that was there before. The listening sockets come
+// before all others (inet_diag_dump_icsk in net/ipv4/inet_diag.c).
+type Join func(sockets []model.Socket, from int)
+
 // Dump appends every TCP socket of the namespace to dst, once each, but those
 // in TIME_WAIT and CLOSE, and returns the extended slice. Of a socket that the
-// kernel repeats, the later word is kept. After an error what was appended is
-// of no use; the slice is returned so that its memory is.
-func (d *Dumper) Dump(ctx context.Context, dst []model.Socket) ([]model.Socket, error) {
+// kernel repeats, the first word is kept. join, unless it is nil, is told of
+// them as they come. After an error dst is returned as it came.
+func (d *Dumper) Dump(ctx context.Context, dst []model.Socket, join Join) ([]model.Socket, error) {
 	start := len(dst)
+	if join == nil {
+		join = func([]model.Socket, int) {}
+	}
 	var err error
 	for range attempts {
-		dst, err = d.attempt(ctx, dst[:start])
+		dst, err = d.attempt(ctx, dst[:start], join)
 		if !errors.Is(err, ErrInterrupted) && !errors.Is(err, unix.ENOBUFS) {
 			break
 		}
+		dst = dst[:start:start] // whoever join told may read the others still
 	}
 	if err != nil {
-		return dst[:start], fmt.Errorf("dump the TCP sockets: %w", err)
+		return dst[:start:start], fmt.Errorf("dump the TCP sockets: %w", err)
 	}
 	return dst, nil
 }
 
 // attempt makes one dump. After an error the socket is closed, so that what is
 // left of a failed dump cannot be taken for an answer to the next.
-func (d *Dumper) attempt(ctx context.Context, dst []model.Socket) ([]model.Socket, error) {
+func (d *Dumper) attempt(ctx context.Context, dst []model.Socket, join Join) ([]model.Socket, error) {
 	if err := d.open(); err != nil {
 		return dst, err
 	}
-	dst, err := d.ask(ctx, dst)
+	dst, err := d.ask(ctx, dst, join)
 	if err != nil {
 		d.Close()
 	}
@@ -131,41 +145,48 @@ func (d *Dumper) open() error {
 }
 
 // ask sends the request and reads the answer.
-func (d *Dumper) ask(ctx context.Context, dst []model.Socket) ([]model.Socket, error) {
+func (d *Dumper) ask(ctx context.Context, dst []model.Socket, join Join) ([]model.Socket, error) {
 	req := newRequest(allStates)
 	if err := d.conn.Send(req); err != nil {
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
 	clear(d.index)
-	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, index: d.index}
-	for !answer.done {
-		n, from, err := d.conn.Receive(ctx, d.buf)
-		if err != nil {
-			return dst, fmt.Errorf("receive: %w", err)
-		}
-		if n > len(d.buf) {
-			return dst, fmt.Errorf("%w: a datagram of %d bytes, where the buffer has %d", ErrTruncated, n, len(d.buf))
-		}
-		if from != 0 {
-			return dst, fmt.Errorf("%w: it comes from netlink port %d, not from the kernel", ErrForeign, from)
-		}
-		answer.seen = d.clock()
-		if dst, err = answer.read(d.buf[:n], dst); err != nil {
+	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, index: d.index, join: join}
+	for range inTurns {
+		datagram := d.receive(ctx, d.buf)
+		var err error
+		if dst, err = answer.take(datagram, dst); err != nil || answer.done {
 			return dst, err
 		}
 	}
-	if answer.interrupted {
-		return dst, ErrInterrupted
-	}
-	return dst, nil
+	return d.overlap(ctx, &answer, dst)
 }
 
 // answer is what has been read of the answer to one request.
 type answer struct {
 	port, seq, netns  uint32
 	seen              time.Duration
-	index             map[uint64]int
+	index             map[uint64]struct{}
+	join              Join
 	done, interrupted bool
+}
+
+// take appends the sockets of what was received to dst, and tells join.
+func (a *answer) take(d datagram, dst []model.Socket) ([]model.Socket, error) {
+	if d.err != nil {
+		return dst, d.err
+	}
+	from := len(dst)
+	a.seen = d.seen
+	dst, err := a.read(d.bytes, dst)
+	if err != nil {
+		return dst, err
+	}
+	if a.done && a.interrupted {
+		return dst, ErrInterrupted
+	}
+	a.join(dst, from)
+	return dst, nil
 }
 
 // read appends the sockets of one datagram to dst.
@@ -223,8 +244,8 @@ func (a *answer) read(b []byte, dst []model.Socket) ([]model.Socket, error) {
 	return dst, nil
 }
 
-// add appends the socket of one message, or puts it in the place of an earlier
-// word of the same socket. It is parsed where it is to stand, not copied.
+// add appends the socket of one message, unless it is a repeated one. It is
+// parsed where it is to stand, not copied.
 func (a *answer) add(payload []byte, dst []model.Socket) ([]model.Socket, error) {
 	n := len(dst)
 	if n < cap(dst) {
@@ -237,11 +258,10 @@ func (a *answer) add(payload []byte, dst []model.Socket) ([]model.Socket, error)
 		return dst[:n], err
 	}
 	s.Seen, s.NetNS = a.seen, a.netns
-	if at, repeated := a.index[s.Cookie]; repeated {
-		dst[at] = *s
+	if _, repeated := a.index[s.Cookie]; repeated {
 		return dst[:n], nil
 	}
-	a.index[s.Cookie] = n
+	a.index[s.Cookie] = struct{}{}
 	return dst, nil
 }
 

@@ -71,7 +71,7 @@ func dump(t *testing.T, k *sockdiagtest.Kernel) ([]model.Socket, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
-	got, err := d.Dump(ctx, nil)
+	got, err := d.Dump(ctx, nil, nil)
 	if n := k.Open(); err != nil && n != 0 {
 		t.Errorf("%d netlink sockets were left open after an error", n)
 	}
@@ -137,13 +137,13 @@ func TestDumpReadsMessages(t *testing.T) {
 			[][]byte{sockdiagtest.Payload(socket(1), sockdiagtest.Attribute{Type: 21 | 0x8000, Value: []byte{9, 0, 0, 0, 0, 0, 0, 0}})},
 			[]model.Socket{with(socket(1), func(s *model.Socket) { s.CgroupID = 9 })},
 		},
-		"of a repeated socket the later word stands, once": {
+		"of a repeated socket the first word stands, once": {
 			[][]byte{
 				sockdiagtest.Payload(cutInfo(with(socket(1), func(s *model.Socket) { s.State = model.SynRecv; s.Inode = 0 }), 0)),
 				sockdiagtest.Payload(socket(2)),
 				sockdiagtest.Payload(socket(1)),
 			},
-			[]model.Socket{socket(1), socket(2)},
+			[]model.Socket{cutInfo(with(socket(1), func(s *model.Socket) { s.State = model.SynRecv; s.Inode = 0 }), 0), socket(2)},
 		},
 	}
 	for name, test := range tests {
@@ -173,7 +173,7 @@ func TestDumpsShareASocket(t *testing.T) {
 		cookie uint64
 		dialed int
 	}{{1, 1}, {2, 1}, {0, 1}, {3, 2}} {
-		got, err := d.Dump(t.Context(), nil)
+		got, err := d.Dump(t.Context(), nil, nil)
 		if want.cookie == 0 {
 			if !errors.Is(err, unix.ENOMEM) {
 				t.Errorf("error %v, want ENOMEM", err)
@@ -292,7 +292,7 @@ func TestDumpAppends(t *testing.T) {
 	k := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets(sockdiagtest.Payload(socket(1)))}}
 	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
 	first := []model.Socket{socket(9)}
-	got, err := d.Dump(t.Context(), first)
+	got, err := d.Dump(t.Context(), first, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestDumpEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("the client left")
 	cancel(why)
-	_, err := sockdiag.New(k.Dial, func() time.Duration { return 0 }, 1).Dump(ctx, nil)
+	_, err := sockdiag.New(k.Dial, func() time.Duration { return 0 }, 1).Dump(ctx, nil, nil)
 	if !errors.Is(err, why) {
 		t.Errorf("error %v, want %q", err, why)
 	}
