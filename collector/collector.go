@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/container"
+	"github.com/connectionsd/connectionsd/collector/process"
+	"github.com/connectionsd/connectionsd/collector/service"
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
 	"github.com/connectionsd/connectionsd/model"
 )
@@ -31,7 +33,17 @@ type Options struct {
 	NetNS NetNS
 	Self  uint32
 	// Owners finds their owners.
-	Owners *owner.Finder
+	Owners OwnerFinder
+	// Proc is where the proc file system is mounted.
+	Proc string
+	// Services knows what people call the programs that listen, and CommandLines
+	// says how much of their command lines is told.
+	Services     *service.Table
+	CommandLines process.CommandLines
+	// Cgroups tells the containers of cgroups, and Engines what they are called;
+	// nil is no engine.
+	Cgroups *container.Cgroups
+	Engines func() *container.List
 	// Clock is the monotonic clock that Dumper marks sockets with.
 	Clock func() time.Duration
 	// IDs makes the connection_id.
@@ -41,11 +53,20 @@ type Options struct {
 	OnSampleError func(error)
 }
 
+// OwnerFinder finds the processes that hold sockets: an owner.Finder by /proc,
+// an owner.Iterator by BPF.
+type OwnerFinder interface {
+	// Find is owner.Finder's.
+	Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
+}
+
 // Collector makes snapshots.
 type Collector struct {
 	options    Options
 	history    *history
 	namespaces *namespaces
+	containers *containers
+	processes  *process.Reader
 	// wanted is the set of inodes that owners are looked for; kept for its memory.
 	wanted map[uint32]int32
 	// shared is the set of those of which all owners are looked for.
@@ -58,15 +79,28 @@ type Collector struct {
 	stopped  bool
 	lastDump error
 	idle     []*model.Snapshot // for reuse
+	leased   []*flight         // whose snapshots are read, the oldest first
 }
 
 // flight is a dump and those who wait for it.
 type flight struct {
-	want    Want
-	done    chan struct{}
-	waiting int // guarded by Collector.mu
-	lease   *lease
-	err     error
+	// want, waiting and followers are guarded by Collector.mu until the dump
+	// begins, waiting until it has ended.
+	want      Want
+	waiting   int
+	followers []*Following // those of the waiting who read while the dump goes on
+	// part is what is known while the dump goes on. begunAnew is set where a
+	// part that was known did not hold. Both are guarded by Collector.mu.
+	part      model.Snapshot
+	begunAnew bool
+
+	// evicted is done once the readers have had the snapshot for too long.
+	evicted context.Context
+	evict   context.CancelFunc
+
+	done  chan struct{} // closed when what follows is set
+	lease *lease
+	err   error
 	// ownersErr is why the owners could not be joined: the affair of those who
 	// asked for them.
 	ownersErr error
@@ -77,11 +111,19 @@ type flight struct {
 type lease struct {
 	snap    *model.Snapshot
 	readers int // guarded by Collector.mu
+	flight  *flight
 }
 
 // New returns a Collector. It answers once Run runs.
 func New(o Options) *Collector {
+	if o.Engines == nil {
+		none := new(container.List)
+		o.Engines = func() *container.List { return none }
+	}
+	processes := process.NewReader(o.Proc)
 	return &Collector{
+		containers: newContainers(o.Proc, o.Cgroups, o.Engines, processes.Arguments),
+		processes:  processes,
 		options:    o,
 		history:    newHistory(o.IDs),
 		namespaces: newNamespaces(o.NetNS, o.Self, o.Dumper),
@@ -99,37 +141,34 @@ func New(o Options) *Collector {
 //
 // The error is that of the dump, or ErrStopped, or the cause of ctx.
 func (c *Collector) Snapshot(ctx context.Context, want Want) (snap *model.Snapshot, release func(), err error) {
-	c.mu.Lock()
+	f, err := c.follow(want, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	snap, err = f.All(ctx)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return snap, f.Close, nil
+}
+
+// boardLocked adds one who waits to the flight that has not begun yet.
+func (c *Collector) boardLocked(want Want) (*flight, error) {
 	if c.stopped {
-		c.mu.Unlock()
-		return nil, nil, ErrStopped
+		return nil, ErrStopped
 	}
 	if c.pending == nil {
 		c.pending = &flight{done: make(chan struct{})}
+		c.pending.evicted, c.pending.evict = context.WithCancel(context.Background())
 	}
-	f := c.pending
-	f.want = f.want.and(want)
-	f.waiting++
-	c.mu.Unlock()
-
+	c.pending.want = c.pending.want.and(want)
+	c.pending.waiting++
 	select {
 	case c.wake <- struct{}{}:
 	default: // Run has been woken already
 	}
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-		c.leave(f)
-		return nil, nil, context.Cause(ctx)
-	}
-	if f.err != nil {
-		return nil, nil, f.err
-	}
-	if want.Owners && f.ownersErr != nil {
-		c.release(f.lease)
-		return nil, nil, f.ownersErr
-	}
-	return f.lease.snap, func() { c.release(f.lease) }, nil
+	return c.pending, nil
 }
 
 // LastDump returns the error of the latest dump, and ErrNoDump before the
@@ -160,9 +199,17 @@ func (c *Collector) release(l *lease) {
 // that is made at the same time.
 const maxIdle = 2
 
+// maxLeased is how many snapshots can be read at the same time. Dumps are made
+// one after the other, so that there are two where all read fast.
+const maxLeased = 4
+
 func (c *Collector) releaseLocked(l *lease) {
 	if l.readers--; l.readers > 0 {
 		return
+	}
+	if l.flight != nil {
+		c.leased = slices.DeleteFunc(c.leased, func(f *flight) bool { return f == l.flight })
+		l.flight.evict() // frees the context
 	}
 	s := l.snap
 	// One that grew for many more sockets than there are now is let go.
@@ -185,6 +232,7 @@ const (
 func (c *Collector) Run(ctx context.Context) {
 	defer c.stop()
 	defer c.namespaces.close()
+	defer c.containers.close()
 	timer := time.NewTimer(0) // the first sample at once: ages are exact from there on
 	defer timer.Stop()
 	for {
@@ -221,18 +269,29 @@ func (c *Collector) board() *flight {
 // fly makes the dump of a flight and returns how long the dump and the
 // history took, which is what the sampler's pace goes by.
 func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
-	snap, took, err := c.collect(ctx)
+	snap, took, err := c.collect(ctx, f)
 	var ownersErr error
 	if err == nil {
-		c.joinZones(snap)
+		c.joinInterfaces(snap, f.want.Listeners)
 		if f.want.Owners {
 			ownersErr = stopped(ctx, c.joinOwners(ctx, snap, f.want.ListenerOwners))
+		}
+		if f.want.Listeners {
+			c.joinPrograms(snap)
+		}
+		if f.want.Containers {
+			c.containers.join(snap)
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f.lease, f.err, f.ownersErr = &lease{snap: snap, readers: f.waiting}, stopped(ctx, err), ownersErr
+	f.part = model.Snapshot{}
+	f.lease, f.err, f.ownersErr = &lease{snap: snap, readers: f.waiting, flight: f}, stopped(ctx, err), ownersErr
+	c.leased = append(c.leased, f)
 	if err != nil || f.waiting == 0 {
+		if len(f.followers) > 0 {
+			f.lease.snap = new(model.Snapshot) // they may be reading what came before the error
+		}
 		f.lease.readers = 1
 		c.releaseLocked(f.lease)
 		f.lease = nil
@@ -251,7 +310,7 @@ func stopped(ctx context.Context, err error) error {
 
 // sample makes a dump that nobody waits for.
 func (c *Collector) sample(ctx context.Context) time.Duration {
-	snap, took, err := c.collect(ctx)
+	snap, took, err := c.collect(ctx, nil)
 	c.release(&lease{snap: snap, readers: 1})
 	if err != nil && ctx.Err() == nil && c.options.OnSampleError != nil {
 		c.options.OnSampleError(err)
@@ -260,12 +319,14 @@ func (c *Collector) sample(ctx context.Context) time.Duration {
 }
 
 // collect makes one snapshot, without owners and zones, and returns how long
-// that took. After an error the snapshot is good for reuse only.
-func (c *Collector) collect(ctx context.Context) (*model.Snapshot, time.Duration, error) {
+// that took. f is the flight it is for, nil for none. After an error the
+// snapshot is good for reuse only.
+func (c *Collector) collect(ctx context.Context, f *flight) (*model.Snapshot, time.Duration, error) {
 	snap := c.blank()
 	snap.Began = c.options.Clock()
+	c.history.begin(snap)
 	var err error
-	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0])
+	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()
@@ -273,12 +334,7 @@ func (c *Collector) collect(ctx context.Context) (*model.Snapshot, time.Duration
 		return snap, c.options.Clock() - snap.Began, err
 	}
 	snap.NetNS, snap.NetNSLabels = c.options.Self, c.namespaces.names
-	if n := len(snap.Sockets); cap(snap.Known) < n {
-		snap.Known = make([]model.Known, n, cap(snap.Sockets))
-	} else {
-		snap.Known = snap.Known[:n]
-	}
-	c.history.join(snap, c.namespaces.dumped)
+	c.history.end(c.namespaces.dumped)
 	return snap, c.options.Clock() - snap.Began, nil
 }
 
@@ -286,39 +342,17 @@ func (c *Collector) collect(ctx context.Context) (*model.Snapshot, time.Duration
 func (c *Collector) blank() *model.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.leased) >= maxLeased {
+		c.leased[0].evict()
+	}
 	snap := new(model.Snapshot)
 	if last := len(c.idle) - 1; last >= 0 {
 		snap = c.idle[last]
 		c.idle = c.idle[:last]
 	}
-	snap.Owners, snap.Shared = snap.Owners[:0], snap.Shared[:0]
+	snap.Zones = nil // those who followed the last dump may have it still
+	snap.Owners, snap.Shared, snap.Containers = snap.Owners[:0], snap.Shared[:0], snap.Containers[:0]
 	return snap
-}
-
-// joinZones looks up the names of the interfaces that link-local addresses are
-// told with. They are looked up anew each time, since an interface can be
-// renamed; hardly a host has such a connection. Of another namespace they are
-// not known.
-func (c *Collector) joinZones(snap *model.Snapshot) {
-	clear(snap.Zones)
-	for i := range snap.Sockets {
-		s := &snap.Sockets[i]
-		if !s.NeedsZone() || s.NetNS != snap.NetNS {
-			continue
-		}
-		at := model.Interface{NetNS: s.NetNS, Index: s.Interface}
-		if _, known := snap.Zones[at]; known {
-			continue
-		}
-		link, err := net.InterfaceByIndex(int(s.Interface))
-		if err != nil {
-			continue // gone by now: the index has to do
-		}
-		if snap.Zones == nil {
-			snap.Zones = make(map[model.Interface]string)
-		}
-		snap.Zones[at] = link.Name
-	}
 }
 
 // joinOwners looks for the owners after the dump: a descriptor that was closed
@@ -358,6 +392,7 @@ func (c *Collector) stop() {
 	if f := c.pending; f != nil {
 		c.pending = nil
 		f.err = ErrStopped
+		f.evict()
 		close(f.done)
 	}
 }

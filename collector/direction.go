@@ -84,18 +84,11 @@ func finSent(s *model.Socket) bool {
 // listeners are the ends that accept connections.
 type listeners map[model.Endpoint]struct{}
 
-// fill makes l the listeners among sockets.
-func (l listeners) fill(sockets []model.Socket) {
-	clear(l)
-	for i := range sockets {
-		s := &sockets[i]
-		if s.State != model.Listen {
-			continue
-		}
-		l[s.LocalEndpoint()] = struct{}{}
-		if also, ok := s.DualStack(); ok {
-			l[also] = struct{}{}
-		}
+// add adds a listening socket.
+func (l listeners) add(s *model.Socket) {
+	l[s.LocalEndpoint()] = struct{}{}
+	if also, ok := s.DualStack(); ok {
+		l[also] = struct{}{}
 	}
 }
 

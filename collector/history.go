@@ -29,8 +29,9 @@ type history struct {
 	index   map[socketKey]uint32
 	entries []entry
 	free    []uint32
-	// round is the number of the dump under way.
+	// round is the number of the snapshot under way, and snap that snapshot.
 	round uint64
+	snap  *model.Snapshot
 	// previous is when each namespace was dumped before: the beginning of the last
 	// dump that it was a part of.
 	previous map[uint32]time.Duration
@@ -73,43 +74,67 @@ func newHistory(ids *model.ConnectionIDs) *history {
 	return &history{index: make(map[socketKey]uint32), previous: make(map[uint32]time.Duration), listeners: make(listeners), ids: ids}
 }
 
-// join brings the history up to the snapshot's sockets, and writes to its Known
-// what the history has of each.
-func (h *history) join(snap *model.Snapshot, dumped []uint32) {
+// begin starts a snapshot, which the sockets of its dumps are then joined to.
+func (h *history) begin(snap *model.Snapshot) {
 	h.round++
-	listenersFilled := false
-	for i := range snap.Sockets {
-		s := &snap.Sockets[i]
-		known := &snap.Known[i]
-		*known = model.Known{Owner: model.NoOwner}
-		if !s.State.IsConnection() {
-			continue
-		}
-		e, found := h.find(s)
-		e.round = h.round
-		if !found || e.certainty == guessed {
-			if !listenersFilled { // rarely needed: most sockets were here last time
-				h.listeners.fill(snap.Sockets)
-				listenersFilled = true
-			}
-			incoming, c := direction(s, h.listeners)
-			// A later guess is no better than the first, which was made when
-			// the listener was likelier to be there still.
-			if !found || c == told {
-				e.incoming, e.certainty = incoming, c
-			}
-		}
-		known.ID = e.id
-		known.Age = s.Seen - e.born
-		known.AgeExact = e.exact
-		known.Incoming = e.incoming
-		known.Download, known.Upload = e.rates(s)
+	h.snap = snap
+	clear(h.listeners)
+	snap.Known = snap.Known[:0]
+}
+
+// join writes to the snapshot's Known what the history has of sockets[from:],
+// and brings the history up to them.
+func (h *history) join(sockets []model.Socket, from int) {
+	if from < len(h.snap.Known) {
+		// A dump begins anew. Who follows it may read the old ones still.
+		h.snap.Known = h.snap.Known[:from:from]
 	}
+	if n := len(sockets); cap(h.snap.Known) < n {
+		grown := make([]model.Known, n, cap(sockets))
+		copy(grown, h.snap.Known[:from])
+		h.snap.Known = grown
+	} else {
+		h.snap.Known = h.snap.Known[:n]
+	}
+	for i := from; i < len(sockets); i++ {
+		h.joinOne(&sockets[i], &h.snap.Known[i])
+	}
+}
+
+func (h *history) joinOne(s *model.Socket, known *model.Known) {
+	*known = model.Known{Owner: model.NoOwner, Container: model.NoContainer}
+	if !s.State.IsConnection() {
+		if s.State == model.Listen {
+			h.listeners.add(s)
+		}
+		return
+	}
+	e, found := h.find(s)
+	e.round = h.round
+	if !found || e.certainty == guessed {
+		incoming, c := direction(s, h.listeners)
+		// A later guess is no better than the first, which was made when
+		// the listener was likelier to be there still.
+		if !found || c == told {
+			e.incoming, e.certainty = incoming, c
+		}
+	}
+	known.ID = e.id
+	known.Age = s.Seen - e.born
+	known.AgeExact = e.exact
+	known.Incoming = e.incoming
+	known.Download, known.Upload = e.rates(s)
+}
+
+// end closes the snapshot, of which dumped are the namespaces.
+func (h *history) end(dumped []uint32) {
+	h.snap.Known = h.snap.Known[:len(h.snap.Sockets)] // without those of a namespace that left
 	h.forget()
 	clear(h.previous)
 	for _, netns := range dumped {
-		h.previous[netns] = snap.Began
+		h.previous[netns] = h.snap.Began
 	}
+	h.snap = nil
 }
 
 // find returns the entry of a socket, and whether it was there before.

@@ -13,11 +13,13 @@ func TestFirstSightInANamespaceThatIsFoundLate(t *testing.T) {
 	const own, late = 1, 2
 	h := newHistory(model.NewConnectionIDs([16]byte{}))
 	dump := func(at time.Duration, dumped []uint32, sockets ...model.Socket) []model.Known {
-		snap := &model.Snapshot{Began: at, Sockets: sockets, Known: make([]model.Known, len(sockets))}
+		snap := &model.Snapshot{Began: at, Sockets: sockets}
 		for i := range snap.Sockets {
 			snap.Sockets[i].Seen = at
 		}
-		h.join(snap, dumped)
+		h.begin(snap)
+		h.join(snap.Sockets, 0)
+		h.end(dumped)
 		return snap.Known
 	}
 	busy := func(netns uint32) model.Socket {
@@ -29,7 +31,7 @@ func TestFirstSightInANamespaceThatIsFoundLate(t *testing.T) {
 	dump(0, []uint32{own})
 	dump(10*time.Second, []uint32{own})
 	known := dump(10*time.Second+200*time.Millisecond, []uint32{own, late}, busy(late))
-	if want := (model.Known{ID: known[0].ID, Age: 4 * time.Second, Incoming: true, Owner: model.NoOwner}); known[0] != want {
+	if want := (model.Known{ID: known[0].ID, Age: 4 * time.Second, Incoming: true, Owner: model.NoOwner, Container: model.NoContainer}); known[0] != want {
 		t.Errorf("found late: %+v, want %+v", known[0], want)
 	}
 

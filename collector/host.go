@@ -9,8 +9,11 @@ import (
 	"strings"
 
 	"github.com/connectionsd/connectionsd/collector/age"
+	"github.com/connectionsd/connectionsd/collector/container"
 	"github.com/connectionsd/connectionsd/collector/netns"
 	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/process"
+	"github.com/connectionsd/connectionsd/collector/service"
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
 	"github.com/connectionsd/connectionsd/model"
 )
@@ -19,10 +22,23 @@ import (
 // (drivers/char/random.c).
 const bootIDPath = "/proc/sys/kernel/random/boot_id"
 
+// HostOptions say what a Collector of this host collects.
+type HostOptions struct {
+	// NetNS are the network namespaces.
+	NetNS NetNS
+	// Owners, unless it is nil, finds the owners of sockets in place of a walk of
+	// /proc.
+	Owners OwnerFinder
+	// Services, CommandLines, Engines and OnSampleError are those of Options.
+	Services      *service.Table
+	CommandLines  process.CommandLines
+	Engines       func() *container.List
+	OnSampleError func(error)
+}
+
 // NewHost returns a Collector of this host. The calling thread is in the
-// daemon's own network namespace; which others are collected want says.
-// onSampleError is Options.OnSampleError.
-func NewHost(want NetNS, onSampleError func(error)) (*Collector, error) {
+// daemon's own network namespace.
+func NewHost(o HostOptions) (*Collector, error) {
 	boot, err := readBootID(bootIDPath)
 	if err != nil {
 		return nil, err
@@ -31,17 +47,32 @@ func NewHost(want NetNS, onSampleError func(error)) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
+	cgroups, err := container.NewCgroups()
+	if err != nil {
+		return nil, err
+	}
+	if o.Owners == nil {
+		o.Owners = owner.NewFinder(procPath)
+	}
 	clock := age.NewClock()
 	return New(Options{
 		Dumper:        sockdiag.New(sockdiag.Dial, clock, ns),
-		NetNS:         want,
+		NetNS:         o.NetNS,
 		Self:          ns,
-		Owners:        owner.NewFinder("/proc"),
+		Owners:        o.Owners,
+		Proc:          procPath,
+		Services:      o.Services,
+		CommandLines:  o.CommandLines,
+		Cgroups:       cgroups,
+		Engines:       o.Engines,
 		Clock:         clock,
 		IDs:           model.NewConnectionIDs(boot),
-		OnSampleError: onSampleError,
+		OnSampleError: o.OnSampleError,
 	}), nil
 }
+
+// procPath is where the proc file system is mounted.
+const procPath = "/proc"
 
 // readBootID reads a UUID in its usual form.
 func readBootID(path string) (id [16]byte, err error) {

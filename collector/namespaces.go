@@ -9,8 +9,10 @@ import (
 	"os"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/connectionsd/connectionsd/collector/link"
 	"github.com/connectionsd/connectionsd/collector/netns"
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
 	"github.com/connectionsd/connectionsd/model"
@@ -30,8 +32,9 @@ type namespaces struct {
 	list func() ([]netns.Namespace, error)
 	// own makes dumps of the daemon's own namespace, and lends its memory to
 	// those of the others.
-	own    *sockdiag.Dumper
-	others map[uint32]*sockdiag.Dumper
+	own      *sockdiag.Dumper
+	ownLinks *link.Links
+	others   map[uint32]*namespace
 	// refused are those that could not be entered for want of privilege.
 	refused map[uint32]bool
 	names   map[uint32]string
@@ -42,30 +45,41 @@ type namespaces struct {
 	everScanned bool
 }
 
+// namespace is one that is not the daemon's own.
+type namespace struct {
+	dumper *sockdiag.Dumper
+	links  *link.Links
+}
+
+func (n *namespace) close() {
+	n.dumper.Close()
+	n.links.Close()
+}
+
 func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	return &namespaces{
-		want: want, self: self, own: own,
+		want: want, self: self, own: own, ownLinks: link.New(link.Dial),
 		list:    func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
-		others:  make(map[uint32]*sockdiag.Dumper),
+		others:  make(map[uint32]*namespace),
 		refused: make(map[uint32]bool),
 	}
 }
 
-// dump appends the sockets of all namespaces to dst.
-func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket) ([]model.Socket, error) {
+// dump appends the sockets of all namespaces to dst, and tells join of them.
+func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, join sockdiag.Join) ([]model.Socket, error) {
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
 	n.dumped = n.dumped[:0]
 	var err error
 	if n.want.Name == "" {
-		if dst, err = n.own.Dump(ctx, dst); err != nil {
+		if dst, err = n.own.Dump(ctx, dst, join); err != nil {
 			return dst, err
 		}
 		n.dumped = append(n.dumped, n.self)
 	}
-	for inode, dumper := range n.others {
-		dst, err = dumper.Dump(ctx, dst)
+	for inode, other := range n.others {
+		dst, err = other.dumper.Dump(ctx, dst, join)
 		switch {
 		case err == nil:
 			n.dumped = append(n.dumped, inode)
@@ -105,7 +119,10 @@ func (n *namespaces) rescan(now time.Duration) error {
 		}
 		there[ns.Inode] = true
 		if n.others[ns.Inode] == nil && !n.refused[ns.Inode] {
-			n.others[ns.Inode] = n.own.Sibling(func() (sockdiag.Conn, error) { return dialIn(ns) }, ns.Inode)
+			n.others[ns.Inode] = &namespace{
+				dumper: n.own.Sibling(func() (sockdiag.Conn, error) { return dialIn(ns) }, ns.Inode),
+				links:  link.New(func() (*netlink.Handle, error) { return dialLinksIn(ns) }),
+			}
 		}
 	}
 	for inode := range n.others {
@@ -144,13 +161,38 @@ func dialIn(ns netns.Namespace) (conn sockdiag.Conn, err error) {
 	return conn, err
 }
 
+// dialLinksIn opens an rtnetlink socket in a namespace.
+func dialLinksIn(ns netns.Namespace) (handle *netlink.Handle, err error) {
+	err = netns.Do(ns, func() (err error) {
+		handle, err = link.Dial()
+		return err
+	})
+	if err != nil && handle != nil {
+		handle.Close()
+		handle = nil
+	}
+	return handle, err
+}
+
+// links returns the interfaces of a namespace that the latest dump has.
+func (n *namespaces) links(inode uint32) *link.Links {
+	if inode == n.self {
+		return n.ownLinks
+	}
+	if other := n.others[inode]; other != nil {
+		return other.links
+	}
+	return nil
+}
+
 func (n *namespaces) drop(inode uint32) {
-	n.others[inode].Close()
+	n.others[inode].close()
 	delete(n.others, inode)
 }
 
 func (n *namespaces) close() {
 	n.own.Close()
+	n.ownLinks.Close()
 	for inode := range n.others {
 		n.drop(inode)
 	}

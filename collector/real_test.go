@@ -14,9 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/service"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -29,7 +31,9 @@ func start(t *testing.T) *collector.Collector {
 // startIn runs one of other namespaces.
 func startIn(t *testing.T, namespaces collector.NetNS) *collector.Collector {
 	t.Helper()
-	c, err := collector.NewHost(namespaces, func(err error) { t.Errorf("sample: %v", err) })
+	c, err := collector.NewHost(collector.HostOptions{
+		NetNS: namespaces, Services: service.BuiltIn(), OnSampleError: func(err error) { t.Errorf("sample: %v", err) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,24 +243,72 @@ func TestListeners(t *testing.T) {
 		t.Run(test.network+" "+test.address, func(t *testing.T) {
 			l := listen(t, test.network, test.address)
 			local := netip.AddrPortFrom(netip.MustParseAddr(test.want), addrOf(l.Addr()).Port())
-			snap := look(t, c, collector.Want{Owners: true})
+			snap := look(t, c, collector.Want{Owners: true, Listeners: true})
 			i := find(t, snap, local, netip.AddrPort{})
 			s := &snap.Sockets[i]
 			if s.V6Only != test.v6only {
 				t.Errorf("IPv6 only: %v, want %v", s.V6Only, test.v6only)
 			}
-			if got := model.DescribeBind(s.Local().Addr(), s.V6Only); got != test.description {
+			if got := snap.DescribeBind(i); got != test.description {
 				t.Errorf("described as %q, want %q", got, test.description)
 			}
 			comm, err := os.ReadFile("/proc/self/comm")
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := model.Owner{PID: int32(os.Getpid()), Name: strings.TrimSpace(string(comm))}
+			want := model.Owner{
+				PID: int32(os.Getpid()), Name: strings.TrimSpace(string(comm)), Container: model.NoContainer,
+				Label: "connectionsd", Icon: "connectionsd", Command: strings.Join(os.Args, " "),
+			}
 			if owner := snap.Owner(i); owner == nil || *owner != want {
-				t.Errorf("owner %v, want %v", owner, want)
+				t.Errorf("owner %+v, want %+v", owner, want)
 			}
 		})
+	}
+}
+
+// A listener at one address of an interface, or bound to the interface itself, is
+// told with the interface's name, in other namespaces too.
+func TestListenersOfOneInterface(t *testing.T) {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{"192.0.2.7/32", "2001:db8::7/128"} {
+		parsed, err := netlink.ParseAddr(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed.Flags = unix.IFA_F_NODAD // usable at once
+		if err := netlink.AddrAdd(lo, parsed); err != nil {
+			t.Fatalf("add %s: %v", address, err)
+		}
+		t.Cleanup(func() { netlink.AddrDel(lo, parsed) })
+	}
+	bound := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		return errors.Join(c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), "lo") }), err)
+	}}
+	c := start(t)
+	for _, test := range []struct{ network, address, want string }{
+		{"tcp4", "192.0.2.7:0", "Listening on lo only (IPv4)"},
+		{"tcp6", "[2001:db8::7]:0", "Listening on lo only (IPv6)"},
+		{"device tcp4", "0.0.0.0:0", "Listening on lo only (IPv4)"},
+		{"device tcp", "[::]:0", "Listening on lo only (IPv4 and IPv6)"},
+	} {
+		network, config := test.network, net.ListenConfig{}
+		if device, ok := strings.CutPrefix(network, "device "); ok {
+			network, config = device, bound
+		}
+		l, err := config.Listen(t.Context(), network, test.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		snap := look(t, c, collector.Want{Listeners: true})
+		if got := snap.DescribeBind(find(t, snap, addrOf(l.Addr()), netip.AddrPort{})); got != test.want {
+			t.Errorf("%s %s is described as %q, want %q", test.network, test.address, got, test.want)
+		}
 	}
 }
 
@@ -582,7 +634,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		want collector.Want
 	}{{"alone", collector.Want{}}, {"with owners", collector.Want{Owners: true}}} {
 		b.Run(bench.name, func(b *testing.B) {
-			c, err := collector.NewHost(collector.NetNS{}, func(err error) { b.Errorf("sample: %v", err) })
+			c, err := collector.NewHost(collector.HostOptions{OnSampleError: func(err error) { b.Errorf("sample: %v", err) }})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -8,6 +8,12 @@ type Want struct {
 	// ListenerOwners joins, with Owners, every process that holds a listening
 	// socket, and not only the first: Snapshot.Shared. A scope needs them.
 	ListenerOwners bool
+	// Containers joins, with Owners, the containers of the sockets.
+	Containers bool
+	// Listeners joins what GET /api/connections tells of listeners: the service
+	// and the command line of their owners, and the interfaces they are bound
+	// to.
+	Listeners bool
 }
 
 // and returns what satisfies both.
@@ -15,6 +21,8 @@ func (w Want) and(other Want) Want {
 	return Want{
 		Owners:         w.Owners || other.Owners,
 		ListenerOwners: w.ListenerOwners || other.ListenerOwners,
+		Containers:     w.Containers || other.Containers,
+		Listeners:      w.Listeners || other.Listeners,
 	}
 }
 

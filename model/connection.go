@@ -70,6 +70,8 @@ type SocketDetail struct {
 	// PID is 0 and ProcessName "" where the owner is not known.
 	PID         int32
 	ProcessName string
+	// Container is nil where there is none; its members are then "".
+	Container *Container
 	// LiveTimeExact is false where live_time is only a floor.
 	LiveTimeExact bool
 }
@@ -126,6 +128,7 @@ func (s *Snapshot) Detail(i int) SocketDetail {
 		Inode:            sock.Inode,
 		DeliveryRate:     sock.DeliveryRate,
 		Cookie:           sock.Cookie,
+		Container:        s.Container(i),
 		LiveTimeExact:    s.Known[i].AgeExact,
 	}
 	if d.MinRTT == ^uint32(0) { // tcp_min_rtt before the first measurement
@@ -187,6 +190,7 @@ func (d *SocketDetail) appendJSON(dst []byte) []byte {
 	dst = append(dst, `{"congestion_state":"`...)
 	dst = append(dst, d.CongestionState.String()...)
 	dst = appendUintMember(dst, `","congestion_window":`, uint64(d.CongestionWindow))
+	dst = d.Container.appendMembers(dst)
 	dst = appendUintMember(dst, `,"cookie":`, d.Cookie)
 	dst = appendUintMember(dst, `,"delivery_rate":`, d.DeliveryRate)
 	dst = appendUintMember(dst, `,"inode":`, uint64(d.Inode))

@@ -46,6 +46,10 @@ type record struct {
 type socketRecord struct {
 	CongestionState  string `json:"congestion_state"`
 	CongestionWindow uint32 `json:"congestion_window"`
+	ContainerID      string `json:"container_id"`
+	ContainerName    string `json:"container_name"`
+	ContainerPodUID  string `json:"container_pod_uid"`
+	ContainerRuntime string `json:"container_runtime"`
 	Cookie           uint64 `json:"cookie"`
 	DeliveryRate     uint64 `json:"delivery_rate"`
 	Inode            uint32 `json:"inode"`
@@ -74,6 +78,7 @@ func fullConnection() Connection {
 			Local: netip.MustParseAddrPort("[2001:db8::2]:1"), TCPState: Established, CongestionState: 2,
 			CongestionWindow: 14, RTT: 15, RTTVar: 16, MinRTT: 17, Retransmits: 18, UID: 19, NetNS: 20, Inode: 21,
 			DeliveryRate: 22, Cookie: 1 << 62, PID: 23, ProcessName: "a \"name\"\\\x01ü", LiveTimeExact: true,
+			Container: &Container{Runtime: "cri-o", ID: "0123456789abcdef", PodUID: "f0-1", Name: "a \"box\""},
 		},
 	}
 }
@@ -86,7 +91,8 @@ func fullRecord() record {
 		PruningSeed: 10, RecvCount: 2, RecvIdleTime: 4, RPCCreditsPerHash: 11, RPCPort: 13, SendCount: 3, SendIdleTime: 5,
 		State: "normal", SupportFlags: 12,
 		Socket: &socketRecord{
-			CongestionState: "cwr", CongestionWindow: 14, Cookie: 1 << 62, DeliveryRate: 22, Inode: 21, LiveTimeExact: true,
+			CongestionState: "cwr", CongestionWindow: 14, ContainerID: "0123456789abcdef", ContainerName: `a "box"`,
+			ContainerPodUID: "f0-1", ContainerRuntime: "cri-o", Cookie: 1 << 62, DeliveryRate: 22, Inode: 21, LiveTimeExact: true,
 			LocalAddress: "[2001:db8::2]:1", MinRTT: 17, NetNS: 20, PID: 23, ProcessName: "a \"name\"\\\x01ü",
 			Retransmits: 18, RTT: 15, RTTVar: 16, TCPState: "ESTABLISHED", UID: 19,
 		},
@@ -99,10 +105,14 @@ func TestConnectionJSON(t *testing.T) {
 	without.Socket = nil
 	wantWithout := fullRecord()
 	wantWithout.Socket = nil
+	bare, wantBare := fullConnection(), fullRecord()
+	bare.Socket.Container = nil
+	wantBare.Socket.ContainerID, wantBare.Socket.ContainerName = "", ""
+	wantBare.Socket.ContainerPodUID, wantBare.Socket.ContainerRuntime = "", ""
 	for _, test := range []struct {
 		connection Connection
 		want       record
-	}{{with, fullRecord()}, {without, wantWithout}} {
+	}{{with, fullRecord()}, {without, wantWithout}, {bare, wantBare}} {
 		want, err := json.Marshal(test.want)
 		if err != nil {
 			t.Fatal(err)

@@ -18,10 +18,23 @@ type Filter struct {
 	Incoming *bool
 	// PID, unless 0, is the owner that is wanted.
 	PID int32
+	// Process, unless "", is the name of the owner that is wanted. Only as much
+	// of it counts as the kernel keeps of a name.
+	Process string
 }
 
+// maxName is TASK_COMM_LEN of include/linux/sched.h without the NUL.
+const maxName = 15
+
 // NeedsOwners reports whether the filter looks at owners.
-func (f *Filter) NeedsOwners() bool { return f.PID != 0 }
+func (f *Filter) NeedsOwners() bool { return f.PID != 0 || f.Process != "" }
+
+// MatchListener reports whether the listener at index i of s is one of those
+// that the filter selects by owner and local port. What it says of states, the
+// direction and the remote end speaks of connections only.
+func (f *Filter) MatchListener(s *Snapshot, i int) bool {
+	return s.Sockets[i].State == Listen && f.matchLocal(s, i)
+}
 
 // Match reports whether the socket at index i of s is a connection that the
 // filter selects.
@@ -36,20 +49,30 @@ func (f *Filter) Match(s *Snapshot, i int) bool {
 	if f.Incoming != nil && *f.Incoming != s.Known[i].Incoming {
 		return false
 	}
-	if len(f.LocalPorts) > 0 && !slices.Contains(f.LocalPorts, sock.LocalPort) {
-		return false
-	}
 	if len(f.RemotePorts) > 0 && !slices.Contains(f.RemotePorts, sock.RemotePort) {
 		return false
 	}
 	if len(f.RemoteAddresses) > 0 && !containsAddr(f.RemoteAddresses, sock.Remote().Addr()) {
 		return false
 	}
-	if f.PID != 0 {
-		owner := s.Owner(i)
-		return owner != nil && owner.PID == f.PID
+	return f.matchLocal(s, i)
+}
+
+// matchLocal reports whether the local port and the owner are those wanted.
+func (f *Filter) matchLocal(s *Snapshot, i int) bool {
+	if len(f.LocalPorts) > 0 && !slices.Contains(f.LocalPorts, s.Sockets[i].LocalPort) {
+		return false
 	}
-	return true
+	if !f.NeedsOwners() {
+		return true
+	}
+	for n := range s.owners(i) {
+		owner := &s.Owners[n]
+		if (f.PID == 0 || owner.PID == f.PID) && (f.Process == "" || owner.Name == f.Process[:min(len(f.Process), maxName)]) {
+			return true
+		}
+	}
+	return false
 }
 
 func containsAddr(prefixes []netip.Prefix, addr netip.Addr) bool {

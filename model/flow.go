@@ -11,6 +11,8 @@ type Flow struct {
 	ToLabel         string
 	// NetNS is Snapshot.NetNSLabel.
 	NetNS string
+	// Socket is the extension that `extended` asks for; nil leaves it out.
+	Socket *SocketDetail
 }
 
 // AppendJSON appends the flow to dst.
@@ -35,6 +37,5 @@ func (f *Flow) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `,"toLabel":`...)
 		dst = appendString(dst, f.ToLabel)
 	}
-	dst = appendNetNS(dst, f.NetNS)
-	return append(dst, '}')
+	return appendRest(dst, f.NetNS, f.Socket)
 }

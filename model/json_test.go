@@ -11,12 +11,23 @@ func TestListenerJSON(t *testing.T) {
 		PID: 5678, ProcessName: "redis-server", ServiceLabel: "Redis", Address: netip.MustParseAddr("127.0.0.1"),
 		AddressDescription: "Localhost only (IPv4)", Port: 6379, ProcessIconType: "redis",
 	}
+	detail := SocketDetail{TCPState: Listen, PID: 9012}
 	for _, test := range []struct {
 		listener Listener
 		want     string
 	}{
 		{full, `{"pid":5678,"processName":"redis-server","serviceLabel":"Redis","processIconType":"redis",` +
 			`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":6379}`},
+		{
+			Listener{
+				PID: 9012, ProcessName: "docker-proxy", ServiceLabel: "postgres-db", ContainerName: "postgres-db",
+				Address: netip.MustParseAddr("0.0.0.0"), AddressDescription: "Listening on all IPv4 interfaces", Port: 5432,
+				ProcessIconType: "postgres", Command: `docker-proxy "x"`, NetNS: "blue", Socket: &detail,
+			},
+			`{"pid":9012,"processName":"docker-proxy","serviceLabel":"postgres-db","containerName":"postgres-db",` +
+				`"processIconType":"postgres","address":"0.0.0.0","addressDescription":"Listening on all IPv4 interfaces",` +
+				`"port":5432,"cmd":"docker-proxy \"x\"","netns":"blue","socket":` + string(detail.appendJSON(nil)) + `}`,
+		},
 		{
 			Listener{ProcessName: "a", Address: netip.MustParseAddr("10.0.0.1"), Port: 1, ProcessIconType: "generic", NetNS: `b"c`},
 			`{"processName":"a","processIconType":"generic","address":"10.0.0.1","addressDescription":"","port":1,"netns":"b\"c"}`,
@@ -39,7 +50,7 @@ func TestFlowJSON(t *testing.T) {
 		want string
 	}{
 		{
-			Flow{1234, "node", netip.MustParseAddrPort("127.0.0.1:45678"), netip.MustParseAddrPort("127.0.0.1:6379"), "Redis", ""},
+			Flow{FromPID: 1234, FromProcessName: "node", From: netip.MustParseAddrPort("127.0.0.1:45678"), To: netip.MustParseAddrPort("127.0.0.1:6379"), ToLabel: "Redis"},
 			`{"fromPid":1234,"fromProcessName":"node","fromAddress":"127.0.0.1","fromPort":45678,"toAddress":"127.0.0.1","toPort":6379,"toLabel":"Redis"}`,
 		},
 		{
@@ -57,23 +68,65 @@ func TestFlowJSON(t *testing.T) {
 	}
 }
 
+// addressDescription: the contract's words for every kind of bind.
 func TestDescribeBind(t *testing.T) {
+	const netns, eth0 = 5, 2
 	for _, test := range []struct {
 		address string
 		v6only  bool
+		device  uint32 // the interface that the socket itself is bound to
 		want    string
 	}{
-		{"0.0.0.0", false, "Listening on all IPv4 interfaces"},
-		{"127.0.0.1", false, "Localhost only (IPv4)"},
-		{"127.1.2.3", false, "Localhost only (IPv4)"},
-		{"::", false, "Listening on all IPv4 and IPv6 interfaces"},
-		{"::", true, "Listening on all IPv6 interfaces"},
-		{"::1", true, "Localhost only (IPv6)"},
-		{"192.0.2.7", false, "Listening on 192.0.2.7 only (IPv4)"},
-		{"2001:db8::7", true, "Listening on 2001:db8::7 only (IPv6)"},
+		{address: "0.0.0.0", want: "Listening on all IPv4 interfaces"},
+		{address: "127.0.0.1", want: "Localhost only (IPv4)"},
+		{address: "127.1.2.3", want: "Localhost only (IPv4)"},
+		{address: "::", want: "Listening on all IPv4 and IPv6 interfaces"},
+		{address: "::", v6only: true, want: "Listening on all IPv6 interfaces"},
+		{address: "::1", v6only: true, want: "Localhost only (IPv6)"},
+		{address: "192.0.2.7", want: "Listening on eth0 only (IPv4)"},
+		{address: "2001:db8::7", want: "Listening on eth0 only (IPv6)"},
+		{address: "fe80::7", device: eth0, want: "Listening on eth0 only (IPv6 link-local)"},
+		{address: "fe80::7", device: 9, want: "Listening on fe80::7 only (IPv6 link-local)"},
+		{address: "192.0.2.8", want: "Listening on 192.0.2.8 only (IPv4)"},
+		{address: "2001:db8::8", want: "Listening on 2001:db8::8 only (IPv6)"},
+		{address: "0.0.0.0", device: eth0, want: "Listening on eth0 only (IPv4)"},
+		{address: "::", device: eth0, want: "Listening on eth0 only (IPv4 and IPv6)"},
+		{address: "::", device: 9, v6only: true, want: "Listening on one interface only (IPv6)"},
 	} {
-		if got := DescribeBind(netip.MustParseAddr(test.address), test.v6only); got != test.want {
-			t.Errorf("%s, IPv6 only %v: %q, want %q", test.address, test.v6only, got, test.want)
+		addr := netip.MustParseAddr(test.address)
+		s := Socket{State: Listen, Family: IPv6, NetNS: netns, LocalIP: addr.As16(), V6Only: test.v6only, Interface: test.device}
+		if addr.Is4() {
+			s.Family = IPv4
+		}
+		snap := snapshotOf(s, Known{Owner: NoOwner})
+		snap.Zones = map[Interface]string{{netns, eth0}: "eth0", {netns + 1, 9}: "elsewhere"}
+		snap.Bound = map[Address]uint32{
+			{netns, netip.MustParseAddr("192.0.2.7").As16()}:     eth0,
+			{netns, netip.MustParseAddr("2001:db8::7").As16()}:   eth0,
+			{netns + 1, netip.MustParseAddr("192.0.2.8").As16()}: eth0,
+			{netns, netip.MustParseAddr("2001:db8::8").As16()}:   7,
+		}
+		if got := snap.DescribeBind(0); got != test.want {
+			t.Errorf("%s, IPv6 only %v, device %d: %q, want %q", test.address, test.v6only, test.device, got, test.want)
+		}
+	}
+}
+
+func TestContainerShown(t *testing.T) {
+	const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for _, test := range []struct {
+		container Container
+		want      string
+	}{
+		{Container{Runtime: "docker", ID: id, Name: "db"}, "db"},
+		{Container{Runtime: "docker", ID: id}, ""},
+		{Container{Runtime: "podman", ID: id}, ""},
+		{Container{Runtime: "containerd", ID: id}, "0123456789ab"},
+		{Container{Runtime: "cri-o", ID: id, Name: "web"}, "web"},
+		{Container{Runtime: "kubernetes", ID: id, PodUID: "1"}, "0123456789ab"},
+	} {
+		if got := test.container.Shown(); got != test.want {
+			t.Errorf("%+v: shown as %q, want %q", test.container, got, test.want)
 		}
 	}
 }

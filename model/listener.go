@@ -11,12 +11,17 @@ type Listener struct {
 	PID                int32
 	ProcessName        string
 	ServiceLabel       string
+	ContainerName      string
 	Address            netip.Addr
 	AddressDescription string
 	Port               uint16
 	ProcessIconType    string
+	// Command is the owner's command line.
+	Command string
 	// NetNS is Snapshot.NetNSLabel.
 	NetNS string
+	// Socket is the extension that `extended` asks for; nil leaves it out.
+	Socket *SocketDetail
 }
 
 // AppendJSON appends the listener to dst.
@@ -36,6 +41,10 @@ func (l *Listener) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `,"serviceLabel":`...)
 		dst = appendString(dst, l.ServiceLabel)
 	}
+	if l.ContainerName != "" {
+		dst = append(dst, `,"containerName":`...)
+		dst = appendString(dst, l.ContainerName)
+	}
 	dst = append(dst, `,"processIconType":`...)
 	dst = appendString(dst, l.ProcessIconType)
 	dst = append(dst, `,"address":"`...)
@@ -43,40 +52,54 @@ func (l *Listener) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `","addressDescription":`...)
 	dst = appendString(dst, l.AddressDescription)
 	dst = appendUintMember(dst, `,"port":`, uint64(l.Port))
-	dst = appendNetNS(dst, l.NetNS)
-	return append(dst, '}')
+	if l.Command != "" {
+		dst = append(dst, `,"cmd":`...)
+		dst = appendString(dst, l.Command)
+	}
+	return appendRest(dst, l.NetNS, l.Socket)
 }
 
-// appendNetNS appends the member netns, which the contract of the endpoint does
-// not have, of a record that is not of the daemon's own namespace.
-func appendNetNS(dst []byte, label string) []byte {
-	if label == "" {
-		return dst
+// appendRest ends a record with what the contract of the endpoint does not have:
+// netns where it is not of the daemon's own namespace, and socket where it was
+// asked for.
+func appendRest(dst []byte, netns string, socket *SocketDetail) []byte {
+	if netns != "" {
+		dst = appendString(append(dst, `,"netns":`...), netns)
 	}
-	return appendString(append(dst, `,"netns":`...), label)
+	if socket != nil {
+		dst = socket.appendJSON(append(dst, `,"socket":`...))
+	}
+	return append(dst, '}')
 }
 
 // unknownProcess stands for the name of a process that cannot be seen.
 const unknownProcess = "unknown"
 
-// DescribeBind says in words who can reach a listener that is bound to addr:
-// the contract's addressDescription. v6only is whether an IPv6 listener takes
-// IPv6 connections only.
-func DescribeBind(addr netip.Addr, v6only bool) string {
+// DescribeBind says in words who can reach the listener at index i: the
+// contract's addressDescription.
+func (s *Snapshot) DescribeBind(i int) string {
+	sock := &s.Sockets[i]
+	addr := sock.Local().Addr()
+	family := "IPv6"
 	switch {
-	case addr.IsUnspecified() && addr.Is4():
-		return "Listening on all IPv4 interfaces"
-	case addr.IsUnspecified() && v6only:
-		return "Listening on all IPv6 interfaces"
-	case addr.IsUnspecified():
-		return "Listening on all IPv4 and IPv6 interfaces"
-	case addr.IsLoopback() && addr.Is4():
-		return "Localhost only (IPv4)"
-	case addr.IsLoopback():
-		return "Localhost only (IPv6)"
 	case addr.Is4():
-		return "Listening on " + addr.String() + " only (IPv4)"
+		family = "IPv4"
+	case addr.IsUnspecified() && !sock.V6Only:
+		family = "IPv4 and IPv6"
+	case addr.IsLinkLocalUnicast():
+		family = "IPv6 link-local"
+	}
+	device := s.boundInterface(i)
+	switch {
+	case addr.IsLoopback():
+		return "Localhost only (" + family + ")"
+	case device != "":
+		return "Listening on " + device + " only (" + family + ")"
+	case addr.IsUnspecified() && sock.Interface == 0:
+		return "Listening on all " + family + " interfaces"
+	case addr.IsUnspecified():
+		return "Listening on one interface only (" + family + ")"
 	default:
-		return "Listening on " + addr.String() + " only (IPv6)"
+		return "Listening on " + addr.String() + " only (" + family + ")"
 	}
 }

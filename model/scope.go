@@ -27,7 +27,7 @@ func (s *Snapshot) Scope(port uint16) Scope {
 			continue
 		}
 		found := false
-		for owner := range s.listenerOwners(i) {
+		for owner := range s.owners(i) {
 			found = true
 			if !slices.Contains(sc.Owners, owner) {
 				sc.Owners = append(sc.Owners, owner)
@@ -68,7 +68,7 @@ func (sc *Scope) MatchRPC(s *Snapshot, i int) bool {
 // MatchListener reports whether one of the scope's processes holds the
 // listening socket at index i of s.
 func (sc *Scope) MatchListener(s *Snapshot, i int) bool {
-	for owner := range s.listenerOwners(i) {
+	for owner := range s.owners(i) {
 		if slices.Contains(sc.Owners, owner) {
 			return true
 		}

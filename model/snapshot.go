@@ -29,6 +29,12 @@ type Snapshot struct {
 	// Shared are the further owners of listening sockets that have several, as
 	// a server has that hands its listener to its workers.
 	Shared []SharedListener
+	// Containers are those that Known.Container and Owner.Container point to,
+	// each once; empty if they were not asked for.
+	Containers []Container
+	// Bound are the indexes of the interfaces that have the addresses which
+	// listeners are bound to.
+	Bound map[Address]uint32
 }
 
 // Known is what this host knows of a socket beyond the kernel's dump.
@@ -41,6 +47,11 @@ type Known struct {
 	ID [16]byte
 	// Owner is an index into Snapshot.Owners, or NoOwner.
 	Owner int32
+	// Container is an index into Snapshot.Containers, or NoContainer.
+	Container int32
+	// ForwardsTo is the port of Container, or of one that is not known, to which
+	// this listener of a docker-proxy passes connections on; else 0.
+	ForwardsTo uint16
 	// AgeExact is false where Age is only a floor: the socket is older than
 	// the first dump that showed it, by an unknown time.
 	AgeExact bool
@@ -57,6 +68,14 @@ type Owner struct {
 	PID int32
 	// Name is its comm, at most 15 bytes, of any value but NUL.
 	Name string
+	// Container is an index into Snapshot.Containers: the container that the
+	// process is in, or that it only passes connections on to, as docker-proxy
+	// does, or NoContainer.
+	Container int32
+	// Label and Icon are what a person calls the program and the word for its
+	// picture; Command is its command line as it may be shown. They are known of
+	// owners of listeners, and only where they were asked for.
+	Label, Icon, Command string
 }
 
 // SharedListener is one more owner of a listening socket.
@@ -67,11 +86,14 @@ type SharedListener struct {
 	Owner int32
 }
 
-// listenerOwners yields the owners of the listening socket at index i, as
-// indexes into Owners.
-func (s *Snapshot) listenerOwners(i int) iter.Seq[int32] {
+// owners yields the owners of the socket at index i, as indexes into Owners: of
+// a listening socket all that were asked for, of another the first.
+func (s *Snapshot) owners(i int) iter.Seq[int32] {
 	return func(yield func(int32) bool) {
 		if owner := s.Known[i].Owner; owner != NoOwner && !yield(owner) {
+			return
+		}
+		if s.Sockets[i].State != Listen {
 			return
 		}
 		for _, shared := range s.Shared {

@@ -11,6 +11,23 @@ type Interface struct {
 	Index uint32
 }
 
+// Address is an address of one network namespace.
+type Address struct {
+	NetNS uint32 // as in Socket.NetNS
+	IP    [16]byte
+}
+
+// boundInterface returns the name of the interface that the socket at index i
+// is bound to, by itself or through its address, "" where that is not known.
+func (s *Snapshot) boundInterface(i int) string {
+	sock := &s.Sockets[i]
+	index := sock.Interface
+	if index == 0 {
+		index = s.Bound[Address{sock.NetNS, sock.LocalIP}]
+	}
+	return s.Zones[Interface{sock.NetNS, index}]
+}
+
 // NeedsZone reports whether one of the ends of s is an address that means
 // something only together with an interface: an IPv6 link-local one (RFC 4007).
 func (s *Socket) NeedsZone() bool {

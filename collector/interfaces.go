@@ -1,0 +1,71 @@
+//go:build linux
+
+package collector
+
+import (
+	"maps"
+	"net/netip"
+
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// joinInterfaces looks up the names of the interfaces that sockets are told
+// with: those of link-local addresses and, where listeners is set, those that
+// listeners are bound to. A name that cannot be found is left out.
+func (c *Collector) joinInterfaces(snap *model.Snapshot, listeners bool) {
+	clear(snap.Bound)
+	snap.Zones = maps.Clone(snap.Zones) // who follows the dump may have it still
+	asked := make(map[uint32]bool)
+	for i := range snap.Sockets {
+		s := &snap.Sockets[i]
+		listens := listeners && s.State == model.Listen
+		if s.NeedsZone() || listens && s.Interface != 0 {
+			c.joinZone(snap, model.Interface{NetNS: s.NetNS, Index: s.Interface})
+		}
+		if listens && boundToOne(s) {
+			c.joinBound(snap, s, asked)
+		}
+	}
+}
+
+// boundToOne reports whether a listener is bound to an address that one of the
+// interfaces has.
+func boundToOne(s *model.Socket) bool {
+	ip := netip.AddrFrom16(s.LocalIP).Unmap()
+	return !ip.IsUnspecified() && !ip.IsLoopback() && s.Interface == 0
+}
+
+func (c *Collector) joinZone(snap *model.Snapshot, at model.Interface) {
+	links := c.namespaces.links(at.NetNS)
+	if _, known := snap.Zones[at]; known || links == nil {
+		return
+	}
+	name, err := links.Name(at.Index)
+	if err != nil {
+		return // gone by now: the index has to do
+	}
+	if snap.Zones == nil {
+		snap.Zones = make(map[model.Interface]string)
+	}
+	snap.Zones[at] = name
+}
+
+// joinBound looks up the interface that has the address that s is bound to. All
+// addresses of its namespace are noted at once.
+func (c *Collector) joinBound(snap *model.Snapshot, s *model.Socket, asked map[uint32]bool) {
+	links := c.namespaces.links(s.NetNS)
+	if links == nil {
+		return
+	}
+	if !asked[s.NetNS] {
+		asked[s.NetNS] = true
+		if snap.Bound == nil {
+			snap.Bound = make(map[model.Address]uint32)
+		}
+		// Where it fails the addresses have to do.
+		_ = links.Addresses(func(ip [16]byte, index uint32) { snap.Bound[model.Address{NetNS: s.NetNS, IP: ip}] = index })
+	}
+	if index, ok := snap.Bound[model.Address{NetNS: s.NetNS, IP: s.LocalIP}]; ok {
+		c.joinZone(snap, model.Interface{NetNS: s.NetNS, Index: index})
+	}
+}
