@@ -59,12 +59,15 @@ func (h *bareHandler) get(w http.ResponseWriter, r *http.Request) {
 
 func (h *bareHandler) answer(w http.ResponseWriter, r *http.Request, params []byte) {
 	buf := h.buffers.get()
-	result, err := h.router.Call(r.Context(), h.method, params, *buf)
-	if err != nil {
+	reply := newReply(w, r, *buf)
+	if err := h.router.Call(r.Context(), h.method, params, reply); err != nil {
+		if reply.sent {
+			reply.abort()
+		}
 		rpcErr := err.(*jsonrpc2.Error) // Call has no others
 		bareFace.writeError(w, httpStatus(rpcErr), rpcErr)
 	} else {
-		writeJSON(w, http.StatusOK, result)
+		reply.end(w, http.StatusOK)
 	}
-	h.buffers.put(buf, result)
+	h.buffers.put(buf, reply.Buf)
 }

@@ -58,55 +58,74 @@ func (m Message) Calls() int { return m.calls }
 // echoed byte for byte; one of "jsonrpc", "method", "params" and "id" that comes twice is an Invalid Request, for two
 // readers of it could disagree; other members are ignored; data says what was wrong with an Invalid Request.
 func (r *Router) Answer(ctx context.Context, m Message, dst []byte) []byte {
-	if m.refusal != nil {
-		return appendErrorResponse(dst, m.refusal, nil)
-	}
-	if !m.batch {
-		return r.answerCall(ctx, m.value, dst, false)
-	}
-	start := len(dst)
-	for value := range elements(m.value) {
-		before := len(dst)
-		dst = r.answerCall(ctx, value, append(dst, ','), before-start > MaxBatchAnswer)
-		if len(dst) == before+1 {
-			dst = dst[:before]
-		}
-	}
-	if len(dst) == start {
-		return dst
-	}
-	dst[start] = '['
-	return append(dst, ']')
+	out := Reply{Buf: dst}
+	_ = r.answerTo(ctx, m, &out) // only one of which a part was sent can fail
+	return out.Buf
 }
 
-// answerCall executes one call and appends its answer. If full, there is no room for another result.
-func (r *Router) answerCall(ctx context.Context, value, dst []byte, full bool) []byte {
-	c, rpcErr := parseCall(value)
-	if rpcErr != nil {
-		return appendErrorResponse(dst, rpcErr, c.id)
+// answerTo appends the answer to out, and lets that of a single call leave while it is made. The error is why one of which
+// a part was sent cannot be ended.
+func (r *Router) answerTo(ctx context.Context, m Message, out *Reply) error {
+	if m.refusal != nil {
+		out.Buf = appendErrorResponse(out.Buf, m.refusal, nil)
+		return nil
 	}
-	m, known := r.methods[string(c.method)]
-	if c.id == nil {
-		if known {
-			_, _ = r.call(ctx, m, c.params, dst[len(dst):]) // a notification: neither result nor error is sent
+	if !m.batch {
+		return r.answerCall(ctx, m.value, out, false)
+	}
+	// The answers of a batch are gathered, so that each can still be an error.
+	gathered := Reply{Buf: out.Buf}
+	start := len(gathered.Buf)
+	for value := range elements(m.value) {
+		before := len(gathered.Buf)
+		gathered.Buf = append(gathered.Buf, ',')
+		_ = r.answerCall(ctx, value, &gathered, before-start > MaxBatchAnswer)
+		if len(gathered.Buf) == before+1 {
+			gathered.Buf = gathered.Buf[:before]
 		}
-		return dst
 	}
-	if !known {
-		return appendErrorResponse(dst, methodNotFound(), c.id)
+	out.Buf = gathered.Buf
+	if len(out.Buf) > start {
+		out.Buf[start] = '['
+		out.Buf = append(out.Buf, ']')
 	}
-	if full {
-		return appendErrorResponse(dst, newError(CodeAnswerTooLarge, "Answer too large",
-			fmt.Sprintf("the answers before this one have more than %d bytes: send smaller batches", MaxBatchAnswer)), c.id)
+	return nil
+}
+
+// answerCall executes one call and appends its answer. If full, there is no room for another result. The error is that of
+// answerTo.
+func (r *Router) answerCall(ctx context.Context, value []byte, out *Reply, full bool) error {
+	start := len(out.Buf)
+	c, rpcErr := parseCall(value)
+	m, known := r.methods[string(c.method)]
+	switch {
+	case rpcErr != nil:
+	case c.id == nil:
+		if known {
+			// A notification: neither result nor error is sent.
+			_ = r.call(ctx, m, c.params, &Reply{Buf: out.Buf[start:]})
+		}
+		return nil
+	case !known:
+		rpcErr = methodNotFound()
+	case full:
+		rpcErr = newError(CodeAnswerTooLarge, "Answer too large",
+			fmt.Sprintf("the answers before this one have more than %d bytes: send smaller batches", MaxBatchAnswer))
+	default:
+		out.Buf = append(out.Buf, `{"id":`...)
+		out.Buf = append(out.Buf, c.id...)
+		out.Buf = append(out.Buf, `,"jsonrpc":"2.0","result":`...)
+		rpcErr = r.call(ctx, m, c.params, out)
 	}
-	result := append(dst, `{"id":`...)
-	result = append(result, c.id...)
-	result = append(result, `,"jsonrpc":"2.0","result":`...)
-	result, rpcErr = r.call(ctx, m, c.params, result)
-	if rpcErr != nil {
-		return appendErrorResponse(dst, rpcErr, c.id)
+	switch {
+	case rpcErr == nil:
+		out.Buf = append(out.Buf, '}')
+	case out.sent:
+		return rpcErr
+	default:
+		out.Buf = appendErrorResponse(out.Buf[:start], rpcErr, c.id)
 	}
-	return append(result, '}')
+	return nil
 }
 
 // A call is one Request object, as slices of the text it stands in.

@@ -22,11 +22,14 @@ func (h *envelopeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	buf := h.buffers.get()
-	answer := h.router.Answer(r.Context(), message, *buf)
-	if len(answer) == 0 {
+	reply := newReply(w, r, *buf)
+	switch err := h.router.answerTo(r.Context(), message, reply); {
+	case err != nil:
+		reply.abort()
+	case len(reply.Buf) == 0 && !reply.sent:
 		w.WriteHeader(http.StatusNoContent)
-	} else {
-		writeJSON(w, http.StatusOK, answer)
+	default:
+		reply.end(w, http.StatusOK)
 	}
-	h.buffers.put(buf, answer)
+	h.buffers.put(buf, reply.Buf)
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 
 	"github.com/sourcegraph/jsonrpc2"
@@ -15,6 +16,16 @@ const CodeAnswerTooLarge = -32000
 // and what would be right.
 func InvalidParams(why string) *jsonrpc2.Error {
 	return newError(jsonrpc2.CodeInvalidParams, "Invalid params", why)
+}
+
+// reasonOf returns the data of an error that [InvalidParams] made.
+func reasonOf(err error) string {
+	var rpcErr *jsonrpc2.Error
+	var why string
+	if errors.As(err, &rpcErr) && rpcErr.Data != nil && json.Unmarshal(*rpcErr.Data, &why) == nil {
+		return why
+	}
+	return err.Error()
 }
 
 func parseError(why string) *jsonrpc2.Error {

@@ -3,15 +3,15 @@ package rpc
 import (
 	"context"
 	"encoding/json"
-	"slices"
+	"fmt"
 
 	"github.com/connectionsd/connectionsd/collector"
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// Collector is where snapshots come from: a *collector.Collector, or a test's own. Its method is that one's Snapshot.
+// Collector is where snapshots come from: a *collector.Collector, or a test's own. Its method is that one's.
 type Collector interface {
-	Snapshot(ctx context.Context, want collector.Want) (snap *model.Snapshot, release func(), err error)
+	Follow(want collector.Want) (*collector.Following, error)
 }
 
 // ConnectionsOptions are what get_connections answers with where the call does not say.
@@ -23,61 +23,80 @@ type ConnectionsOptions struct {
 }
 
 // GetConnections returns monerod's method get_connections: a record for each connection of a fresh snapshot. The
-// parameters are an extension, see docs/get_connections.md.
+// parameters are an extension, see docs/get_connections.md. Records that need nothing but the kernel's dump leave while it
+// goes on.
 //
 // It differs from monerod in that "connections" is [] and not left out where there are none.
-func GetConnections(c Collector, o ConnectionsOptions) Handler {
-	return func(ctx context.Context, params json.RawMessage, dst []byte) ([]byte, error) {
+func GetConnections(c Collector, o ConnectionsOptions) StreamHandler {
+	return func(ctx context.Context, params json.RawMessage, out *Reply) error {
 		p, err := parseConnectionsParams(params)
 		if err != nil {
-			return dst, err
+			return err
 		}
 		if p.scope == 0 {
 			p.scope = o.Scope
 		}
-		snap, scope, release, err := snapshotOfScope(ctx, c, p.scope, collector.Want{Owners: p.extended || p.filter.NeedsOwners()})
+		want := collector.Want{Owners: p.extended || p.filter.NeedsOwners(), Containers: p.extended}
+		following, scope, err := followScope(ctx, c, p.scope, want)
 		if err != nil {
-			return dst, err
+			return err
 		}
-		defer release()
-		return appendConnections(dst, snap, &scope, &p, o.Height), nil
+		defer following.Close()
+		defer out.cutOff(following.Evicted())()
+		w := connectionsWriter{p: &p, scope: &scope, height: o.Height}
+		w.begin(out)
+		for ended := false; !ended && !w.full(); {
+			var snap *model.Snapshot
+			if snap, ended, err = following.Next(ctx); err != nil {
+				return fmt.Errorf("take a snapshot: %w", err)
+			}
+			if err := w.write(out, snap); err != nil {
+				return err
+			}
+		}
+		w.end(out)
+		return nil
 	}
 }
 
-func appendConnections(dst []byte, snap *model.Snapshot, scope *model.Scope, p *connectionsParams, height uint64) []byte {
-	start := len(dst)
-	dst = append(dst, `{"connections":[`...)
-	count := 0
-	for i := range snap.Sockets {
-		dst = reserve(dst, len(dst)-start, i, len(snap.Sockets))
-		if !p.filter.Match(snap, i) || p.scope != 0 && !scope.Match(snap, i) {
+// connectionsWriter writes the result of get_connections.
+type connectionsWriter struct {
+	p      *connectionsParams
+	scope  *model.Scope
+	height uint64
+
+	next  int // index of the next socket
+	count int // of the records
+}
+
+func (w *connectionsWriter) begin(out *Reply) { out.Buf = append(out.Buf, `{"connections":[`...) }
+
+func (w *connectionsWriter) full() bool { return w.p.limit > 0 && w.count == w.p.limit }
+
+// write writes the records of the sockets of snap that it has not seen yet.
+func (w *connectionsWriter) write(out *Reply, snap *model.Snapshot) error {
+	for ; w.next < len(snap.Sockets) && !w.full(); w.next++ {
+		i := w.next
+		if !w.p.filter.Match(snap, i) || w.p.scope != 0 && !w.scope.Match(snap, i) {
 			continue
 		}
-		if count++; count > 1 {
-			dst = append(dst, ',')
+		if w.count++; w.count > 1 {
+			out.Buf = append(out.Buf, ',')
 		}
 		connection := snap.Connection(i)
-		connection.Height = height
-		if p.extended {
+		connection.Height = w.height
+		if w.p.extended {
 			detail := snap.Detail(i)
 			connection.Socket = &detail
 		}
-		dst = connection.AppendJSON(dst)
-		if count == p.limit {
-			break
+		out.Buf = connection.AppendJSON(out.Buf)
+		if err := out.Flush(); err != nil {
+			return err
 		}
 	}
-	return append(dst, `],"status":"OK","untrusted":false}`...)
+	return nil
 }
 
-// reserve makes room in dst where it runs out: for the rest of an answer as the part that is written foretells it, but
-// for no more than three times that part. append by itself adds a quarter each time, and so copies an answer of many
-// megabytes four times over.
-func reserve(dst []byte, written, done, all int) []byte {
-	const record = 2 << 10 // more than any record has
-	if cap(dst)-len(dst) >= record {
-		return dst
-	}
-	rest := written / max(done, 1) * (all - done)
-	return slices.Grow(dst, record+min(rest+rest/16, 3*written))
+func (w *connectionsWriter) end(out *Reply) {
+	out.Buf = append(out.Buf, `],"status":"OK","untrusted":false}`...)
 }

@@ -27,12 +27,21 @@ type stillness struct {
 	released int
 }
 
-func (s *stillness) Snapshot(_ context.Context, want collector.Want) (*model.Snapshot, func(), error) {
+func (s *stillness) Follow(want collector.Want) (*collector.Following, error) {
 	s.wants = append(s.wants, want)
 	if s.err != nil {
-		return nil, nil, s.err
+		return nil, s.err
 	}
-	return s.snap, func() { s.released++ }, nil
+	return collector.Whole(s.snap, func() { s.released++ }), nil
+}
+
+// gathered calls h for the whole of its answer.
+func gathered(h StreamHandler) Handler {
+	return func(ctx context.Context, params json.RawMessage, dst []byte) ([]byte, error) {
+		out := Reply{Buf: dst}
+		err := h(ctx, params, &out)
+		return out.Buf, err
+	}
 }
 
 // socketOf is a socket in the given state, from local to remote.
@@ -98,6 +107,9 @@ func TestGetConnections(t *testing.T) {
 		{params: `{"remote_address":["2001:db8::/32","203.0.113.1"]}`, ports: "2 3"},
 		{params: `{"pid":7}`, ports: "1 3", owners: true},
 		{params: `{"pid":9}`, ports: "", owners: true},
+		{params: `{"process":"monerod"}`, ports: "1 3", owners: true},
+		{params: `{"process":"curl"}`, ports: "2", owners: true},
+		{params: `{"process":"monero"}`, ports: "", owners: true},
 		{params: `{"extended":true}`, ports: "1 2 3 4", owners: true},
 		{params: `{"extended":false}`, ports: "1 2 3 4"},
 		{params: `{"limit":1}`, ports: "1"},
@@ -108,7 +120,7 @@ func TestGetConnections(t *testing.T) {
 	} {
 		t.Run(test.params, func(t *testing.T) {
 			c := &stillness{snap: monerodsSnapshot()}
-			result, err := GetConnections(c, ConnectionsOptions{})(t.Context(), json.RawMessage(test.params), []byte("before"))
+			result, err := gathered(GetConnections(c, ConnectionsOptions{}))(t.Context(), json.RawMessage(test.params), []byte("before"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +152,7 @@ func TestGetConnections(t *testing.T) {
 			if answer.Connections == nil || answer.Status != "OK" || answer.Untrusted == nil || *answer.Untrusted {
 				t.Errorf("answer %s", body)
 			}
-			if diff := cmp.Diff([]collector.Want{{Owners: test.owners}}, c.wants); diff != "" {
+			if diff := cmp.Diff([]collector.Want{{Owners: test.owners, Containers: strings.Contains(test.params, `"extended":true`)}}, c.wants); diff != "" {
 				t.Errorf("asked of the collector (-want +got):\n%s", diff)
 			}
 			if c.released != 1 {
@@ -166,7 +178,7 @@ func TestGetConnectionsIsExact(t *testing.T) {
 			`"connection_id":"ab000000000000000000000000000001","current_download":3,"current_upload":1,"height":42,"host":"2001:db8::2","incoming":true,` +
 			`"ip":"2001:db8::2","live_time":2,"local_ip":false,"localhost":false,"peer_id":"0000000000000000","port":"49152",` +
 			`"pruning_seed":0,"recv_count":4096,"recv_idle_time":2,"rpc_credits_per_hash":0,"rpc_port":0,"send_count":2048,"send_idle_time":0,`
-		socket = `"socket":{"congestion_state":"open","congestion_window":10,"cookie":4660,"delivery_rate":1000000,"inode":5678,` +
+		socket = `"socket":{"congestion_state":"open","congestion_window":10,"container_id":"","container_name":"","container_pod_uid":"","container_runtime":"","cookie":4660,"delivery_rate":1000000,"inode":5678,` +
 			`"live_time_exact":true,"local_address":"[2001:db8::1]:18080","min_rtt_us":250,"netns":4026531840,"pid":7,` +
 			`"process_name":"a \"name\"","retransmits":1,"rtt_us":300,"rttvar_us":20,"tcp_state":"ESTABLISHED","uid":1000},`
 		fromState = `"state":"normal","support_flags":0}],"status":"OK","untrusted":false}`
@@ -180,7 +192,7 @@ func TestGetConnectionsIsExact(t *testing.T) {
 		{snap, `{"incoming":false}`, `{"connections":[],"status":"OK","untrusted":false}`},
 		{snapshotOf(), ``, `{"connections":[],"status":"OK","untrusted":false}`},
 	} {
-		got, err := GetConnections(&stillness{snap: test.snap}, ConnectionsOptions{Height: 42})(t.Context(), json.RawMessage(test.params), nil)
+		got, err := gathered(GetConnections(&stillness{snap: test.snap}, ConnectionsOptions{Height: 42}))(t.Context(), json.RawMessage(test.params), nil)
 		if err != nil {
 			t.Errorf("%s: %v", test.params, err)
 		}
@@ -206,8 +218,10 @@ func TestGetConnectionsThatFails(t *testing.T) {
 		var log bytes.Buffer
 		c := &stillness{err: errors.New("netlink: no buffer space")}
 		r := NewRouter(zerolog.New(&log))
-		r.Handle("get_connections", GetConnections(c, ConnectionsOptions{}))
-		got, err := r.Call(t.Context(), "get_connections", json.RawMessage(test.params), []byte("before"))
+		r.HandleStream("get_connections", GetConnections(c, ConnectionsOptions{}))
+		out := Reply{Buf: []byte("before")}
+		err := r.Call(t.Context(), "get_connections", json.RawMessage(test.params), &out)
+		got := out.Buf
 		e, ok := err.(*jsonrpc2.Error)
 		if !ok || e.Code != test.code || (e.Data != nil) != (test.code == -32602) {
 			t.Errorf("%s: error %v, want %d", test.params, err, test.code)
@@ -230,8 +244,8 @@ func TestGetConnectionsReleasesWhenItPanics(t *testing.T) {
 	snap.Known = nil
 	c := &stillness{snap: snap}
 	r := NewRouter(zerolog.Nop())
-	r.Handle("get_connections", GetConnections(c, ConnectionsOptions{}))
-	if _, err := r.Call(t.Context(), "get_connections", nil, nil); err == nil || err.(*jsonrpc2.Error).Code != -32603 {
+	r.HandleStream("get_connections", GetConnections(c, ConnectionsOptions{}))
+	if err := r.Call(t.Context(), "get_connections", nil, new(Reply)); err == nil || err.(*jsonrpc2.Error).Code != -32603 {
 		t.Errorf("error %v, want -32603", err)
 	}
 	if c.released != 1 {
@@ -271,8 +285,14 @@ func TestGetConnectionsAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var buf []byte
-		encode := func() { buf = appendConnections(buf[:0], snap, new(model.Scope), &p, 0) }
+		var out Reply
+		encode := func() {
+			out.Buf = out.Buf[:0]
+			w := connectionsWriter{p: &p, scope: new(model.Scope)}
+			if err := w.write(&out, snap); err != nil {
+				t.Error(err)
+			}
+		}
 		encode() // the buffer grows
 		got := testing.AllocsPerRun(10, encode)
 		if got > atMost {
@@ -287,16 +307,13 @@ func BenchmarkGetConnections(b *testing.B) {
 		handler := GetConnections(c, ConnectionsOptions{})
 		for name, params := range map[string]string{"default": ``, "extended": `{"extended":true}`, "filtered to none": `{"local_port":1}`} {
 			b.Run(fmt.Sprintf("%d/%s", n, name), func(b *testing.B) {
-				pool := new(buffers) // as behind HTTP: it keeps no buffer of a large answer
+				out := Reply{send: func([]byte) error { return nil }}
 				b.ReportAllocs()
 				for b.Loop() {
-					c.wants = c.wants[:0]
-					buf := pool.get()
-					result, err := handler(context.Background(), json.RawMessage(params), *buf)
-					if err != nil {
+					c.wants, out.Buf = c.wants[:0], out.Buf[:0]
+					if err := handler(context.Background(), json.RawMessage(params), &out); err != nil {
 						b.Fatal(err)
 					}
-					pool.put(buf, result)
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/socket")
 			})

@@ -24,6 +24,7 @@ type Options struct {
 	Queries map[string]QueryParams
 
 	Connections http.Handler // GET /api/connections
+	OpenAPI     http.Handler // GET /openapi.yaml, which describes all these paths
 
 	// Open to all, and not subject to the rate limit, so that a busy client cannot make the daemon look dead.
 	Health http.Handler // GET /healthz
@@ -159,6 +160,7 @@ func newRoutes(opts Options, limit *rateLimit, faceOf func(*http.Request) face) 
 		get(mux, "/"+name, http.HandlerFunc(bare.get))
 	}
 	get(mux, "/api/connections", opts.Connections)
+	get(mux, "/openapi.yaml", opts.OpenAPI)
 	mux.NotFound(notFound)
 	mux.MethodNotAllowed(methodNotAllowed(mux, faceOf).ServeHTTP)
 	return mux

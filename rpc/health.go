@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// Degradation is something that this daemon does without, found once at its start.
+// Degradation is something that this daemon does without.
 type Degradation struct {
 	Feature string `json:"feature"` // what is missing, such as "owners"
 	Reason  string `json:"reason"`  // why, and what would bring it back
@@ -19,15 +19,15 @@ func Health() http.Handler {
 }
 
 // Ready returns the handler of GET /readyz: 200 if the kernel answered when it was last asked, 503 if it did not. Both
-// say what the daemon does without. lastDump returns the error of the latest dump: a probe does not make one, since it
+// say what the daemon does without now, as degraded tells. lastDump returns the error of the latest dump: a probe does not make one, since it
 // is not under the rate limit.
-func Ready(lastDump func() error, degraded []Degradation) http.Handler {
+func Ready(lastDump func() error, degraded func() []Degradation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer := struct {
 			Status   string        `json:"status"`
 			Degraded []Degradation `json:"degraded"`
 			Error    string        `json:"error,omitempty"`
-		}{Status: "ready", Degraded: append([]Degradation{}, degraded...)}
+		}{Status: "ready", Degraded: append([]Degradation{}, degraded()...)}
 		status := http.StatusOK
 		if lastDump() != nil { // why is in the log
 			answer.Status, answer.Error = "not ready", "Failed to get connections"

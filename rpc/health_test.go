@@ -36,7 +36,7 @@ func TestReady(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := Ready(func() error { return test.lastDump }, test.degraded)
+			h := Ready(func() error { return test.lastDump }, func() []Degradation { return test.degraded })
 			if diff := cmp.Diff(test.want, ask(h, "/readyz")); diff != "" {
 				t.Errorf("response (-want +got):\n%s", diff)
 			}
@@ -47,7 +47,7 @@ func TestReady(t *testing.T) {
 // A probe tells what is, not what was at the start.
 func TestReadyFollowsTheLastDump(t *testing.T) {
 	var lastDump error
-	h := Ready(func() error { return lastDump }, nil)
+	h := Ready(func() error { return lastDump }, func() []Degradation { return nil })
 	for _, test := range []struct {
 		lastDump error
 		status   int

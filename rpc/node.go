@@ -142,11 +142,15 @@ type counts struct {
 }
 
 func (n *Node) count(ctx context.Context) (c counts, err error) {
-	snap, scope, release, err := snapshotOfScope(ctx, n.Collector, n.Scope, collector.Want{})
+	following, scope, err := followScope(ctx, n.Collector, n.Scope, collector.Want{})
 	if err != nil {
 		return c, err
 	}
-	defer release()
+	defer following.Close()
+	snap, err := following.All(ctx)
+	if err != nil {
+		return c, fmt.Errorf("take a snapshot: %w", err)
+	}
 	c.started = n.Started
 	isCounted := func(snap *model.Snapshot, i int) bool { return snap.Sockets[i].State.IsConnection() }
 	isRPC := n.isClient

@@ -144,7 +144,7 @@ func TestScopeUnseen(t *testing.T) {
 		`the daemon must run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH","message":"Scope not visible"}`
 	for name, h := range map[string]Handler{
 		"get_info": node(c, 18080).GetInfo, "get_net_stats": node(c, 18080).GetNetStats,
-		"get_connections": GetConnections(c, ConnectionsOptions{Scope: 18080}),
+		"get_connections": gathered(GetConnections(c, ConnectionsOptions{Scope: 18080})),
 	} {
 		_, err := h(t.Context(), nil, nil)
 		// Asked twice: a process that restarts may have left during the first look.
@@ -171,7 +171,7 @@ func TestGetConnectionsScope(t *testing.T) {
 		{18080, `{"incoming":true}`, []string{"198.51.100.1:40001"}},
 		{0, `{"scope":7}`, nil},
 	} {
-		b, err := GetConnections(&stillness{snap: aNode()}, ConnectionsOptions{Scope: test.scope})(t.Context(), json.RawMessage(test.params), nil)
+		b, err := gathered(GetConnections(&stillness{snap: aNode()}, ConnectionsOptions{Scope: test.scope}))(t.Context(), json.RawMessage(test.params), nil)
 		if err != nil {
 			t.Errorf("scope %d, %s: %v", test.scope, test.params, err)
 			continue

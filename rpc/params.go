@@ -82,6 +82,13 @@ func parameters() []parameter {
 			}
 			return err
 		}},
+		{name: "process", want: "the name of a process", text: true, set: func(p *connectionsParams, value []byte) (err error) {
+			p.filter.Process, err = decode[string](value)
+			if err == nil && p.filter.Process == "" {
+				err = errWrong
+			}
+			return err
+		}},
 		{name: "scope", want: "the port from 1 to 65535 that a node listens on", set: func(p *connectionsParams, value []byte) (err error) {
 			p.scope, err = decode[uint16](value)
 			if err == nil && p.scope == 0 {

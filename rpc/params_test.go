@@ -87,6 +87,7 @@ func TestConnectionsParams(t *testing.T) {
 		{`{"remote_address":["192.0.2.0/24","::1"]}`, filtered(model.Filter{RemoteAddresses: networks("192.0.2.0/24", "::1/128")})},
 
 		{`{"pid":1}`, filtered(model.Filter{PID: 1})},
+		{`{"process":"a \u0022b\u0022"}`, filtered(model.Filter{Process: `a "b"`})},
 		{`{"pid":2147483647}`, filtered(model.Filter{PID: 2147483647})},
 		{`{"limit":1}`, connectionsParams{limit: 1}},
 		{`{"limit":2147483647}`, connectionsParams{limit: 2147483647}},
@@ -121,7 +122,7 @@ const (
 	wantNetwork  = "is no network, want one such as 192.0.2.0/24 or 2001:db8::/32, or an address"
 	wantPID      = "want the number of a process, from 1 to 2147483647"
 	wantLimit    = "want how many records at the most, from 1 to 2147483647"
-	wantOneOf    = "no such parameter, want one of incoming, states, local_port, remote_port, remote_address, pid, scope, limit, extended"
+	wantOneOf    = "no such parameter, want one of incoming, states, local_port, remote_port, remote_address, pid, process, scope, limit, extended"
 	wantOneValue = "an empty array selects nothing, want one value or more"
 	wantFewer    = "more than 256 values, want at most so many"
 	wantObject   = `params must be an object such as {"local_port": 18080}`
@@ -198,6 +199,10 @@ func TestConnectionsParamsThatAreWrong(t *testing.T) {
 		{`{"pid":0}`, "pid: " + wantPID + ", not 0"},
 		{`{"pid":-7}`, "pid: " + wantPID + ", not -7"},
 		{`{"pid":2147483648}`, "pid: " + wantPID + ", not 2147483648"},
+		{`{"process":7}`, "process: want the name of a process, not 7"},
+		{`{"process":""}`, `process: want the name of a process, not ""`},
+		{`{"process":["a"]}`, `process: want the name of a process, not ["a"]`},
+		{`{"process":null}`, "process: want the name of a process, not null"},
 		{`{"pid":[7]}`, "pid: " + wantPID + ", not [7]"},
 		{`{"pid":{"x": "` + strings.Repeat("y", 100) + `"}}`, "pid: " + wantPID + `, not {"x": "` + strings.Repeat("y", 57) + "…"},
 
@@ -258,6 +263,8 @@ func TestConnectionsQuery(t *testing.T) {
 		{`remote_address=192.0.2.0%2F24,%3A%3A1`, `{"remote_address":["192.0.2.0/24","::1"]}`},
 		{`remote_address=::ffff:192.0.2.7`, `{"remote_address":["::ffff:192.0.2.7"]}`},
 		{`pid=7`, `{"pid":7}`},
+		{`process=7`, `{"process":"7"}`},
+		{`process=a,%22b%22`, `{"process":"a,\"b\""}`},
 		{`limit=10`, `{"limit":10}`},
 		{`extended=true`, `{"extended":true}`},
 		{

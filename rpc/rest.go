@@ -2,11 +2,10 @@ package rpc
 
 import (
 	"context"
-	"maps"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -20,120 +19,159 @@ type restConnections struct {
 	collector Collector
 	services  *service.Table
 	scope     uint16
-	self      int32 // the number of this process
 	buffers   *buffers
 	log       zerolog.Logger
 }
 
 // RESTConnections returns the handler of GET /api/connections: the listeners and the established connections of one
-// fresh snapshot, with their owners; unless scope is 0 only those of the node that listens on that port. log gets the
-// reason of a 500, which the client is not told.
+// fresh snapshot, with their owners, containers and services; unless scope is 0 only those of the node that listens on
+// that port. log gets the reason of a 500, which the client is not told.
 func RESTConnections(c Collector, services *service.Table, scope uint16, log zerolog.Logger) http.Handler {
-	return &restConnections{collector: c, services: services, scope: scope, self: int32(os.Getpid()), buffers: new(buffers), log: log}
+	return &restConnections{collector: c, services: services, scope: scope, buffers: new(buffers), log: log}
 }
 
 func (h *restConnections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	p, err := restParams(r.URL.RawQuery)
 	if err != nil {
-		restFace.writeStatus(w, http.StatusBadRequest, "the query string cannot be read: "+err.Error(), "")
+		restFace.writeStatus(w, http.StatusBadRequest, err.Error(), "")
 		return
 	}
-	if len(query) > 0 {
-		name := slices.Min(slices.Collect(maps.Keys(query)))
-		restFace.writeStatus(w, http.StatusBadRequest, named(name)+": no such parameter, want none", "")
-		return
+	if p.scope == 0 {
+		p.scope = h.scope
 	}
 	buf := h.buffers.get()
-	body, err := h.answer(r.Context(), *buf)
-	if err != nil {
+	reply := newReply(w, r, *buf)
+	if err := h.answer(r.Context(), &p, reply); err != nil {
 		event := h.log.Error()
-		if r.Context().Err() != nil {
+		if r.Context().Err() != nil || reply.sent {
 			event = h.log.Debug() // the client left
 		}
 		event.Str("path", r.URL.Path).Err(err).Msg("request failed")
+		if reply.sent {
+			reply.abort()
+		}
 		restFace.writeStatus(w, http.StatusInternalServerError, "Failed to get connections", "")
 	} else {
-		writeJSON(w, http.StatusOK, body)
+		reply.end(w, http.StatusOK)
 	}
-	h.buffers.put(buf, body)
+	h.buffers.put(buf, reply.Buf)
 }
 
-// answer appends the answer to dst. It has released the snapshot when it returns, so that a client that reads slowly
-// holds none.
-func (h *restConnections) answer(ctx context.Context, dst []byte) ([]byte, error) {
-	snap, scope, release, err := snapshotOfScope(ctx, h.collector, h.scope, collector.Want{Owners: true})
+// restParams reads the query string, whose parameters are those of get_connections. Its error is for the client.
+func restParams(raw string) (p connectionsParams, err error) {
+	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return dst, err
+		return p, fmt.Errorf("the query string cannot be read: %w", err)
 	}
-	defer release()
-	return h.appendAnswer(dst, snap, &scope), nil
+	params, err := ConnectionsQuery(query)
+	if err == nil {
+		p, err = parseConnectionsParams(params)
+	}
+	if err != nil {
+		return p, errors.New(reasonOf(err))
+	}
+	if p.filter.States == 0 {
+		p.filter.States = model.States(model.Established)
+	}
+	return p, nil
 }
 
-func (h *restConnections) appendAnswer(dst []byte, snap *model.Snapshot, scope *model.Scope) []byte {
-	start := len(dst)
+// answer writes the answer. A snapshot is held no longer than the last of it is written to the Reply; of an answer that is
+// not long that is before the first byte is sent.
+func (h *restConnections) answer(ctx context.Context, p *connectionsParams, out *Reply) error {
+	want := collector.Want{Owners: true, ListenerOwners: p.filter.NeedsOwners(), Containers: true, Listeners: true}
+	following, scope, err := followScope(ctx, h.collector, p.scope, want)
+	if err != nil {
+		return err
+	}
+	defer following.Close()
+	defer out.cutOff(following.Evicted())()
+	snap, err := following.All(ctx)
+	if err != nil {
+		return fmt.Errorf("take a snapshot: %w", err)
+	}
+	return h.write(out, snap, &scope, p)
+}
+
+func (h *restConnections) write(out *Reply, snap *model.Snapshot, scope *model.Scope, p *connectionsParams) error {
+	services := newListening(snap, h.services)
 	ends := newLocalEnds(snap)
-	dst = append(dst, `{"listeners":[`...)
-	first := true
+	out.Buf = append(out.Buf, `{"listeners":[`...)
+	count := 0
 	for i := range snap.Sockets {
 		if snap.Sockets[i].State != model.Listen {
 			continue
 		}
-		listener := h.listener(snap, i)
-		ends.listens(&snap.Sockets[i], listener.ServiceLabel)
-		if h.scope != 0 && !scope.MatchListener(snap, i) {
+		known := services.at(i)
+		ends.listens(&snap.Sockets[i], known.Label)
+		if count == p.limit && p.limit > 0 || !p.filter.MatchListener(snap, i) || p.scope != 0 && !scope.MatchListener(snap, i) {
 			continue
 		}
-		if !first {
-			dst = append(dst, ',')
+		if count++; count > 1 {
+			out.Buf = append(out.Buf, ',')
 		}
-		first = false
-		dst = listener.AppendJSON(dst)
+		record := listenerRecord(snap, i, known)
+		if p.extended {
+			detail := snap.Detail(i)
+			record.Socket = &detail
+		}
+		out.Buf = record.AppendJSON(out.Buf)
+		if err := out.Flush(); err != nil {
+			return err
+		}
 	}
-	dst = append(dst, `],"connections":[`...)
-	first = true
+	out.Buf = append(out.Buf, `],"connections":[`...)
+	count = 0
 	for i := range snap.Sockets {
-		if snap.Sockets[i].State != model.Established || h.scope != 0 && !scope.Match(snap, i) {
+		if !p.filter.Match(snap, i) || p.scope != 0 && !scope.Match(snap, i) {
 			continue
 		}
-		if !first {
-			dst = append(dst, ',')
+		if count++; count > 1 {
+			out.Buf = append(out.Buf, ',')
 		}
-		first = false
-		dst = reserve(dst, len(dst)-start, i, len(snap.Sockets))
-		flow := h.flow(snap, i, ends)
-		dst = flow.AppendJSON(dst)
+		record := h.flowRecord(snap, i, ends)
+		if p.extended {
+			detail := snap.Detail(i)
+			record.Socket = &detail
+		}
+		out.Buf = record.AppendJSON(out.Buf)
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		if count == p.limit {
+			break
+		}
 	}
-	return append(dst, `]}`...)
+	out.Buf = append(out.Buf, `]}`...)
+	return nil
 }
 
-func (h *restConnections) listener(snap *model.Snapshot, i int) model.Listener {
-	s := &snap.Sockets[i]
+func listenerRecord(snap *model.Snapshot, i int, known service.Service) model.Listener {
 	end := snap.Local(i)
 	l := model.Listener{
+		ServiceLabel:       known.Label,
+		ProcessIconType:    known.Icon,
 		Address:            end.Addr(),
-		AddressDescription: model.DescribeBind(end.Addr(), s.V6Only),
+		AddressDescription: snap.DescribeBind(i),
 		Port:               end.Port(),
 		NetNS:              snap.NetNSLabel(i),
 	}
 	if owner := snap.Owner(i); owner != nil {
-		l.PID, l.ProcessName = owner.PID, owner.Name
+		l.PID, l.ProcessName, l.Command = owner.PID, owner.Name, owner.Command
 	}
-	program := l.ProcessName
-	if l.PID == h.self {
-		program = "connectionsd" // whatever its file is called
+	if container := snap.Container(i); container != nil {
+		l.ContainerName = container.Shown()
 	}
-	known := h.services.Listening(program, l.Port)
-	l.ServiceLabel, l.ProcessIconType = known.Label, known.Icon
 	return l
 }
 
-func (h *restConnections) flow(snap *model.Snapshot, i int, ends *localEnds) model.Flow {
+func (h *restConnections) flowRecord(snap *model.Snapshot, i int, ends *localEnds) model.Flow {
 	f := model.Flow{From: snap.Local(i), To: snap.Remote(i), NetNS: snap.NetNSLabel(i)}
 	if owner := snap.Owner(i); owner != nil {
 		f.FromPID, f.FromProcessName = owner.PID, owner.Name
 	}
 	f.ToLabel = ends.label(&snap.Sockets[i])
-	if f.ToLabel == "" {
+	if f.ToLabel == "" && !snap.Known[i].Incoming { // the port of a client says nothing
 		known, _ := h.services.Port(f.To.Port())
 		f.ToLabel = known.Label
 	}

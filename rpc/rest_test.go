@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
@@ -31,7 +30,17 @@ func listener(local string, pid int32, name string) owned {
 	if strings.HasPrefix(local, "[") {
 		remote = "[::]:0"
 	}
-	return owned{socketOf(model.Listen, local, remote), model.Owner{PID: pid, Name: name}}
+	return owned{socketOf(model.Listen, local, remote), ownerOf(pid, name)}
+}
+
+// ownerOf is a process as the collector tells of one that listens.
+func ownerOf(pid int32, name string) model.Owner {
+	owner := model.Owner{PID: pid, Name: name, Container: model.NoContainer}
+	if name != "" {
+		known := service.BuiltIn().Process(name, nil)
+		owner.Label, owner.Icon = known.Label, known.Icon
+	}
+	return owner
 }
 
 // only is an IPv6 listener that takes no IPv4 connections.
@@ -48,7 +57,7 @@ func flow(local, remote string, pid int32, name string) owned {
 func hostOf(sockets ...owned) *model.Snapshot {
 	snap := snapshotOf()
 	for _, o := range sockets {
-		known := model.Known{Owner: model.NoOwner}
+		known := model.Known{Owner: model.NoOwner, Container: model.NoContainer}
 		if o.owner.PID != 0 {
 			known.Owner = int32(len(snap.Owners))
 			snap.Owners = append(snap.Owners, o.owner)
@@ -70,7 +79,6 @@ func answered(status int, body string) response {
 }
 
 func TestRESTConnections(t *testing.T) {
-	self := int32(os.Getpid())
 	for _, test := range []struct {
 		name        string
 		sockets     []owned
@@ -119,21 +127,10 @@ func TestRESTConnections(t *testing.T) {
 				`"address":"2001:db8::1","addressDescription":"Listening on 2001:db8::1 only (IPv6)","port":3002}`,
 		},
 		{
-			name:    "a port that docker forwards",
+			name:    "a port that docker forwards, to where cannot be told",
 			sockets: []owned{listener("0.0.0.0:5432", 9012, "docker-proxy")},
 			listeners: `{"pid":9012,"processName":"docker-proxy","serviceLabel":"Docker","processIconType":"docker",` +
 				`"address":"0.0.0.0","addressDescription":"Listening on all IPv4 interfaces","port":5432}`,
-		},
-		{
-			name: "the daemon's own listener, by its name, and by its number where its file is called otherwise",
-			sockets: []owned{
-				listener("127.0.0.1:18081", 77, "connectionsd"),
-				listener("127.0.0.1:18082", self, "renamed"),
-			},
-			listeners: `{"pid":77,"processName":"connectionsd","serviceLabel":"connectionsd","processIconType":"connectionsd",` +
-				`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":18081},` +
-				fmt.Sprintf(`{"pid":%d,"processName":"renamed","serviceLabel":"connectionsd","processIconType":"connectionsd",`, self) +
-				`"address":"127.0.0.1","addressDescription":"Localhost only (IPv4)","port":18082}`,
 		},
 		{
 			name: "a connection with its owner and one without",
@@ -183,7 +180,7 @@ func TestRESTConnections(t *testing.T) {
 			if diff := cmp.Diff(want, ask(h, "/api/connections")); diff != "" {
 				t.Errorf("response (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff([]collector.Want{{Owners: true}}, c.wants); diff != "" {
+			if diff := cmp.Diff([]collector.Want{{Owners: true, Containers: true, Listeners: true}}, c.wants); diff != "" {
 				t.Errorf("asked of the collector (-want +got):\n%s", diff)
 			}
 			if c.released != 1 {
@@ -250,7 +247,7 @@ func TestToLabel(t *testing.T) {
 		{"a service elsewhere that is another one here", []owned{listener("0.0.0.0:6379", 9, "node")}, here4 + ":40000", there4 + ":6379", "Redis"},
 		{"a service here that goes by its process", []owned{listener("0.0.0.0:6379", 9, "node")}, here4 + ":40000", here4 + ":6379", "Node.js"},
 		{"a service here whose owner is not known", []owned{listener("0.0.0.0:6379", 0, "")}, here4 + ":40000", here4 + ":6379", "Redis"},
-		{"nothing is known", []owned{listener("0.0.0.0:3000", 0, "")}, here4 + ":40000", here4 + ":3000", ""},
+		{"nothing is known", []owned{listener("0.0.0.0:4", 0, "")}, here4 + ":40000", here4 + ":4", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			// The connection stands before what it leads to, as it may in a dump.
@@ -293,16 +290,97 @@ func TestRESTConnectionsThatFail(t *testing.T) {
 	}
 }
 
-func TestRESTConnectionsTakesNoParameters(t *testing.T) {
+// The query string has the parameters of get_connections, by the same names and rules.
+func TestRESTConnectionsParameters(t *testing.T) {
+	snap := hostOf(
+		listener("0.0.0.0:80", 1, "nginx"),
+		listener("127.0.0.1:6379", 2, "redis-server"),
+		flow("192.0.2.1:80", "198.51.100.1:50000", 1, "nginx"),
+		flow("192.0.2.1:80", "198.51.100.2:50001", 1, "nginx"),
+		flow("127.0.0.1:40000", "127.0.0.1:6379", 3, "node"),
+		owned{Socket: socketOf(model.SynSent, "192.0.2.1:40001", "203.0.113.1:443")},
+	)
+	snap.Known[2].Incoming, snap.Known[3].Incoming = true, true
+	snap.Known[2].Owner, snap.Known[3].Owner = 0, 0 // as the listener's
+	for _, test := range []struct{ query, listeners, connections string }{
+		{``, "80 6379", "50000 50001 6379"},
+		{`states=SYN_SENT`, "80 6379", "443"},
+		{`states=before_handshake,normal`, "80 6379", "50000 50001 6379 443"},
+		{`local_port=80`, "80", "50000 50001"},
+		{`local_port=80&local_port=40000`, "80", "50000 50001 6379"},
+		{`remote_port=50001,6379`, "80 6379", "50001 6379"},
+		{`remote_address=198.51.100.0/24`, "80 6379", "50000 50001"},
+		{`incoming=false`, "80 6379", "6379"},
+		{`pid=2`, "6379", ""},
+		{`process=nginx`, "80", "50000 50001"},
+		{`process=node`, "", "6379"},
+		{`limit=1`, "80", "50000"},
+		{`extended=false&`, "80 6379", "50000 50001 6379"},
+		{`scope=80`, "80", "50000 50001"},
+		{`scope=80&limit=1&remote_port=50001`, "80", "50001"},
+	} {
+		var answer struct {
+			Listeners   []struct{ Port int }
+			Connections []struct{ ToPort int }
+		}
+		body := ask(RESTConnections(&stillness{snap: snap}, service.BuiltIn(), 0, zerolog.Nop()), "/api/connections?"+test.query).Body
+		if err := json.Unmarshal([]byte(body), &answer); err != nil {
+			t.Errorf("%s: %v in %s", test.query, err, body)
+			continue
+		}
+		var listeners, connections []string
+		for _, l := range answer.Listeners {
+			listeners = append(listeners, fmt.Sprint(l.Port))
+		}
+		for _, c := range answer.Connections {
+			connections = append(connections, fmt.Sprint(c.ToPort))
+		}
+		if got := strings.Join(listeners, " "); got != test.listeners {
+			t.Errorf("%s: listeners on %q, want %q", test.query, got, test.listeners)
+		}
+		if got := strings.Join(connections, " "); got != test.connections {
+			t.Errorf("%s: connections to %q, want %q", test.query, got, test.connections)
+		}
+	}
+}
+
+// extended adds the member socket, the same as in get_connections, to the records of both arrays.
+func TestRESTConnectionsExtended(t *testing.T) {
+	snap := hostOf(listener("127.0.0.1:6379", 2, "redis-server"), flow("127.0.0.1:40000", "127.0.0.1:6379", 3, "node"))
+	var answer struct {
+		Listeners, Connections []struct {
+			Socket struct {
+				Local string `json:"local_address"`
+				State string `json:"tcp_state"`
+				PID   int    `json:"pid"`
+			}
+		}
+	}
+	body := ask(RESTConnections(&stillness{snap: snap}, service.BuiltIn(), 0, zerolog.Nop()), "/api/connections?extended=true").Body
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(answer), "{[{{127.0.0.1:6379 LISTEN 2}}] [{{127.0.0.1:40000 ESTABLISHED 3}}]}"; got != want {
+		t.Errorf("sockets %s, want %s", got, want)
+	}
+}
+
+func TestRESTConnectionsWrongParameters(t *testing.T) {
+	const known = `, want one of incoming, states, local_port, remote_port, remote_address, pid, process, scope, limit, extended`
 	for _, test := range []struct{ query, message string }{
-		{`pid=7`, `pid: no such parameter, want none`},
-		{`pid`, `pid: no such parameter, want none`},
-		{`zebra=1&colour=1&zoo=1`, `colour: no such parameter, want none`},
-		{`=7`, `\"\": no such parameter, want none`},
-		{`%ff%22=7`, `\ufffd\": no such parameter, want none`},
-		{strings.Repeat("x", 65), strings.Repeat("x", 64) + `…: no such parameter, want none`},
+		{`zebra=1&colour=1&zoo=1`, `colour: no such parameter` + known},
+		{`=7`, `\"\": no such parameter` + known},
+		{`%ff%22=7`, "\ufffd" + `\": no such parameter` + known},
+		{strings.Repeat("x", 65), strings.Repeat("x", 64) + `…: no such parameter` + known},
 		{`%zz`, `the query string cannot be read: invalid URL escape \"%zz\"`},
 		{`a;b`, `the query string cannot be read: invalid semicolon separator in query`},
+		{`pid`, `pid: want the number of a process, from 1 to 2147483647, not \"\"`},
+		{`pid=0`, `pid: want the number of a process, from 1 to 2147483647, not 0`},
+		{`process=`, `process: want the name of a process, not \"\"`},
+		{`limit=1&limit=2`, `limit: given twice, want it once`},
+		{`remote_address=x`, `remote_address: \"x\" is no network, want one such as 192.0.2.0/24 or 2001:db8::/32, or an address`},
+		{`local_port=0`, `local_port: want a port from 1 to 65535 or an array of them, not [0]`},
+		{`incoming=yes`, `incoming: want true or false, not \"yes\"`},
 	} {
 		c := &stillness{snap: hostOf()}
 		h := RESTConnections(c, service.BuiltIn(), 0, zerolog.Nop())
@@ -318,6 +396,61 @@ func TestRESTConnectionsTakesNoParameters(t *testing.T) {
 		if diff := cmp.Diff(answered(200, `{"listeners":[],"connections":[]}`), ask(h, target)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", target, diff)
 		}
+	}
+}
+
+// A container's name goes before the service, on both sides of a port that docker-proxy forwards; its icon is that of
+// what listens inside.
+func TestRESTConnectionsOfContainers(t *testing.T) {
+	const own, inside = 2, 3
+	in := func(netns uint32, container int32, o owned) owned {
+		o.NetNS, o.owner.Container = netns, container
+		return o
+	}
+	for _, test := range []struct {
+		name        string
+		socket      owned
+		forwardsTo  uint16
+		label, icon string
+		container   string
+	}{
+		{"in a container", in(inside, 0, listener("0.0.0.0:5432", 7, "postgres")), 0, "db", "postgres", "db"},
+		{"forwards to what listens in it", in(own, 0, listener("0.0.0.0:15432", 9012, "docker-proxy")), 5432, "db", "postgres", "db"},
+		{"forwards to what cannot be seen", in(own, 1, listener("0.0.0.0:16379", 9013, "docker-proxy")), 6379, "cache", "redis", "cache"},
+		{"forwards to a container that is not known", in(own, model.NoContainer, listener("0.0.0.0:16379", 9013, "docker-proxy")), 6379, "Docker", "redis", ""},
+		{"forwards to a container and a port that nobody knows", in(own, 2, listener("0.0.0.0:1", 9013, "docker-proxy")), 2, "Docker", "docker", ""},
+		{"in a container without a name", in(inside, 2, listener("0.0.0.0:80", 8, "nginx")), 0, "nginx", "nginx", ""},
+		{"in a pod", in(inside, 3, listener("0.0.0.0:80", 8, "nginx")), 0, "nginx", "nginx", "0123456789ab"},
+		{"in none, by socket activation", in(own, model.NoContainer, listener("0.0.0.0:22", 1, "systemd")), 0, "SSH", "ssh", ""},
+		{"in none, by socket activation at an odd port", in(own, model.NoContainer, listener("0.0.0.0:2", 1, "systemd")), 0, "systemd", "generic", ""},
+		{"in none", in(own, model.NoContainer, listener("0.0.0.0:22", 8, "sshd")), 0, "SSH", "ssh", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			// What it forwards to stands behind it, as it may in a dump.
+			sockets := []owned{test.socket, in(inside, 0, listener("0.0.0.0:5432", 7, "postgres"))}
+			snap := hostOf(sockets...)
+			snap.Containers = []model.Container{
+				{Runtime: "docker", ID: "1", Name: "db"},
+				{Runtime: "docker", ID: "2", Name: "cache"},
+				{Runtime: "docker", ID: "3"},
+				{Runtime: "cri-o", ID: "0123456789abcdef"},
+			}
+			for i, o := range sockets {
+				snap.Known[i].Container = o.owner.Container
+			}
+			snap.Known[0].ForwardsTo = test.forwardsTo
+			var answer struct {
+				Listeners []struct{ ServiceLabel, ProcessIconType, ContainerName string }
+			}
+			body := ask(RESTConnections(&stillness{snap: snap}, service.BuiltIn(), 0, zerolog.Nop()), "/api/connections").Body
+			if err := json.Unmarshal([]byte(body), &answer); err != nil {
+				t.Fatal(err)
+			}
+			got := answer.Listeners[0]
+			if got.ServiceLabel != test.label || got.ProcessIconType != test.icon || got.ContainerName != test.container {
+				t.Errorf("%+v, want label %q, icon %q, container %q", got, test.label, test.icon, test.container)
+			}
+		})
 	}
 }
 
@@ -347,8 +480,16 @@ func TestRESTConnectionsAllocations(t *testing.T) {
 		snap.Sockets[i*100].State = model.Listen
 	}
 	h := RESTConnections(nil, service.BuiltIn(), 0, zerolog.Nop()).(*restConnections)
-	buf := h.appendAnswer(nil, snap, new(model.Scope))
-	if got := testing.AllocsPerRun(10, func() { buf = h.appendAnswer(buf[:0], snap, new(model.Scope)) }); got > atMost {
+	all := &connectionsParams{filter: model.Filter{States: model.States(model.Established)}}
+	var out Reply
+	write := func() {
+		out.Buf = out.Buf[:0]
+		if err := h.write(&out, snap, new(model.Scope), all); err != nil {
+			t.Error(err)
+		}
+	}
+	write()
+	if got := testing.AllocsPerRun(10, write); got > atMost {
 		t.Errorf("%v allocations for %d connections and 10 listeners, want at most %d", got, connections, atMost)
 	}
 }
@@ -388,7 +529,7 @@ func TestRESTConnectionsOfOtherNamespaces(t *testing.T) {
 		in(own, socketOf(model.Established, "10.0.0.1:50004", "10.9.9.9:6379")),
 	)
 	snap.NetNSLabels = map[uint32]string{own: "self", blue: "blue", red: "net:[4]"}
-	snap.Owners = []model.Owner{{PID: 1, Name: "nginx"}, {PID: 2, Name: "caddy"}}
+	snap.Owners = []model.Owner{ownerOf(1, "nginx"), ownerOf(2, "caddy")}
 	snap.Known[0].Owner, snap.Known[1].Owner = 0, 1
 
 	recorder := httptest.NewRecorder()
@@ -439,7 +580,7 @@ func TestRESTConnectionsOfAScope(t *testing.T) {
 	if diff := cmp.Diff([]int{18080, 18081, 40001, 18080, 18080}, got); diff != "" {
 		t.Errorf("listeners' ports and remote ports (-want +got):\n%s", diff)
 	}
-	if want := (collector.Want{Owners: true, ListenerOwners: true}); c.wants[0] != want {
+	if want := (collector.Want{Owners: true, ListenerOwners: true, Containers: true, Listeners: true}); c.wants[0] != want {
 		t.Errorf("asked for %+v, want %+v", c.wants[0], want)
 	}
 }

@@ -30,7 +30,7 @@ type Router struct {
 
 type method struct {
 	name    string
-	handler Handler
+	handler StreamHandler
 }
 
 // NewRouter returns a Router without methods. log gets what clients are not told: why a method failed, and the stack of
@@ -41,6 +41,19 @@ func NewRouter(log zerolog.Logger) *Router {
 
 // Handle adds the method name. It panics if there is one of that name already, which is an error of the program.
 func (r *Router) Handle(name string, h Handler) {
+	r.HandleStream(name, h.stream())
+}
+
+// stream returns a StreamHandler that never sends before it has ended.
+func (h Handler) stream() StreamHandler {
+	return func(ctx context.Context, params json.RawMessage, out *Reply) (err error) {
+		out.Buf, err = h(ctx, params, out.Buf)
+		return err
+	}
+}
+
+// HandleStream is Handle for a method whose answer can be long.
+func (r *Router) HandleStream(name string, h StreamHandler) {
 	if _, ok := r.methods[name]; ok {
 		panic(fmt.Sprintf("rpc: method %q is handled twice", name))
 	}
@@ -60,45 +73,47 @@ func (r *Router) names() iter.Seq[string] {
 	return maps.Keys(r.methods)
 }
 
-// Call calls a method and appends its result to dst. params is valid JSON or empty; none and null reach the Handler as
-// nil. On an error, always a *[jsonrpc2.Error], it returns dst as it came: -32601 for a method that does not exist,
-// -32602 for params that are neither an array nor an object, else what the Handler says.
-func (r *Router) Call(ctx context.Context, method string, params json.RawMessage, dst []byte) ([]byte, error) {
+// Call calls a method and appends its result to out. params is valid JSON or empty; none and null reach the handler as
+// nil. On an error, always a *[jsonrpc2.Error], the Reply is as it came, unless a part of it was sent: -32601 for a method
+// that does not exist, -32602 for params that are neither an array nor an object, else what the handler says.
+func (r *Router) Call(ctx context.Context, method string, params json.RawMessage, out *Reply) error {
 	m, ok := r.methods[method]
 	if !ok {
-		return dst, methodNotFound()
+		return methodNotFound()
 	}
-	out, err := r.call(ctx, m, params, dst)
-	if err != nil {
-		return dst, err
+	if err := r.call(ctx, m, params, out); err != nil {
+		return err
 	}
-	return out, nil
+	return nil
 }
 
-func (r *Router) call(ctx context.Context, m *method, params []byte, dst []byte) (out []byte, rpcErr *jsonrpc2.Error) {
+func (r *Router) call(ctx context.Context, m *method, params []byte, out *Reply) (rpcErr *jsonrpc2.Error) {
 	params, rpcErr = structured(params)
 	if rpcErr != nil {
-		return dst, rpcErr
+		return rpcErr
 	}
+	start := len(out.Buf)
 	defer func() {
 		if v := recover(); v != nil {
 			r.log.Error().Str("method", m.name).Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).
 				Msg("method panicked")
-			out, rpcErr = dst, internalError()
+			rpcErr = internalError()
+		}
+		if rpcErr != nil && !out.sent {
+			out.Buf = out.Buf[:start]
 		}
 	}()
 	// The rest of a batch whose client has gone is not worth a look at the kernel.
 	if err := ctx.Err(); err != nil {
-		return dst, r.clientError(ctx, m.name, err)
+		return r.clientError(ctx, m.name, err)
 	}
-	out, err := m.handler(ctx, params, dst)
-	if err != nil {
-		return dst, r.clientError(ctx, m.name, err)
+	if err := m.handler(ctx, params, out); err != nil {
+		return r.clientError(ctx, m.name, err)
 	}
-	if len(out) <= len(dst) {
-		out = append(dst, "null"...)
+	if len(out.Buf) <= start && !out.sent {
+		out.Buf = append(out.Buf[:start], "null"...)
 	}
-	return out, nil
+	return nil
 }
 
 // clientError is what the client is told of err. What it is not told is logged here, and nowhere else.

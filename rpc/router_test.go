@@ -80,7 +80,9 @@ func TestCall(t *testing.T) {
 			for name, h := range handlers {
 				r.Handle(name, h)
 			}
-			got, err := r.Call(context.Background(), test.method, json.RawMessage(test.params), []byte("dst:"))
+			out := Reply{Buf: []byte("dst:")}
+			err := r.Call(context.Background(), test.method, json.RawMessage(test.params), &out)
+			got := out.Buf
 			if string(got) != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
@@ -110,7 +112,9 @@ func TestCallWithoutParamsGivesNil(t *testing.T) {
 		return fmt.Appendf(dst, "%t", params == nil), nil
 	})
 	for params, want := range map[string]string{"": "true", " \n": "true", "null": "true", "{}": "false", "[]": "false"} {
-		got, err := r.Call(context.Background(), "m", json.RawMessage(params), nil)
+		var out Reply
+		err := r.Call(context.Background(), "m", json.RawMessage(params), &out)
+		got := out.Buf
 		if err != nil || string(got) != want {
 			t.Errorf("params %q: nil is %s, error %v; want %s", params, got, err, want)
 		}
@@ -139,7 +143,7 @@ func TestCallAfterTheClientLeft(t *testing.T) {
 				return dst, ctx.Err()
 			})
 			test.leave(cancel, func() { during = cancel })
-			_, err := r.Call(ctx, "m", nil, nil)
+			err := r.Call(ctx, "m", nil, new(Reply))
 			if diff := cmp.Diff(error(&jsonrpc2.Error{Code: -32603, Message: "Internal error"}), err); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}

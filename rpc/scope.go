@@ -19,28 +19,33 @@ func scopeUnseen(port uint16) *jsonrpc2.Error {
 		fmt.Sprintf("scope: the owner of the listener on port %d cannot be seen: the daemon must run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", port))
 }
 
-// snapshotOfScope takes a snapshot that has what want says and, unless port is 0, the scope of that port. A listener
-// whose owner is not seen is looked for once more: while a node restarts its process may leave between the dump and the
-// look at the processes.
-func snapshotOfScope(ctx context.Context, c Collector, port uint16, want collector.Want) (*model.Snapshot, model.Scope, func(), error) {
+// followScope follows a snapshot that has what want says and, unless port is 0, waits for the whole of it and its scope of
+// that port. A listener whose owner is not seen is looked for once more: while a node restarts its process may leave
+// between the dump and the look at the processes.
+func followScope(ctx context.Context, c Collector, port uint16, want collector.Want) (*collector.Following, model.Scope, error) {
 	if port != 0 {
 		want.Owners, want.ListenerOwners = true, true
 	}
 	for again := true; ; again = false {
-		snap, release, err := c.Snapshot(ctx, want)
+		following, err := c.Follow(want)
 		if err != nil {
-			return nil, model.Scope{}, nil, fmt.Errorf("take a snapshot: %w", err)
+			return nil, model.Scope{}, fmt.Errorf("take a snapshot: %w", err)
 		}
 		if port == 0 {
-			return snap, model.Scope{}, release, nil
+			return following, model.Scope{}, nil
+		}
+		snap, err := following.All(ctx)
+		if err != nil {
+			following.Close()
+			return nil, model.Scope{}, fmt.Errorf("take a snapshot: %w", err)
 		}
 		scope := snap.Scope(port)
 		if !scope.Unseen {
-			return snap, scope, release, nil
+			return following, scope, nil
 		}
-		release()
+		following.Close()
 		if !again {
-			return nil, model.Scope{}, nil, scopeUnseen(port)
+			return nil, model.Scope{}, scopeUnseen(port)
 		}
 	}
 }

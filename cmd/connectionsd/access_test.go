@@ -93,7 +93,7 @@ func TestErrorsDoNotRepeatSecrets(t *testing.T) {
 				args = append(args, "--config-file=c.conf")
 			}
 			var stdout, stderr bytes.Buffer
-			p := process{
+			p := program{
 				stdout: &stdout, stderr: &stderr, environ: tc.environ,
 				serve: func(context.Context, Config, zerolog.Logger, io.Writer) error { return nil },
 			}

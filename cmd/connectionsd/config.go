@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
@@ -37,6 +38,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	Scope          uint16 // 0: the whole host
 	NetNS          collector.NetNS
+	BPF            bpfMode
+	ContainerAPIs  []string
+	CommandLines   process.CommandLines
 	Height         uint64
 	LogLevel       zerolog.Level
 	LogFormat      logFormat

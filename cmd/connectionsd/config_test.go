@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
@@ -59,12 +60,16 @@ func equal(t *testing.T, got, want Config) {
 // defaults returns the documented defaults, written out once more so that a change of one is seen here.
 func defaults() Config {
 	return Config{
-		RPCBindIP:   netip.MustParseAddr("127.0.0.1"),
-		RPCBindPort: 18081,
-		RateLimit:   50,
-		RateBurst:   100,
-		LogLevel:    zerolog.InfoLevel,
-		LogFormat:   "auto",
+		RPCBindIP:     netip.MustParseAddr("127.0.0.1"),
+		RPCBindPort:   18081,
+		RateLimit:     50,
+		RateBurst:     100,
+		NetNS:         collector.NetNS{All: true},
+		BPF:           bpfAuto,
+		ContainerAPIs: []string{"unix:///run/docker.sock", "unix:///run/podman/podman.sock"},
+		CommandLines:  process.Redacted,
+		LogLevel:      zerolog.InfoLevel,
+		LogFormat:     "auto",
 	}
 }
 
@@ -88,7 +93,11 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 		LogLevel:            zerolog.TraceLevel,
 		LogFormat:           "console",
 
-		Scope: 18080,
+		Scope:         18080,
+		NetNS:         collector.NetNS{Name: "blue"},
+		BPF:           bpfOff,
+		ContainerAPIs: []string{"unix:///a.sock", "none"},
+		CommandLines:  process.Full,
 
 		RPCLogin:                rpc.Login{User: "user", Password: "a:b"},
 		AccessTokens:            []rpc.AccessToken{accessToken(t, "0123456789abcdef"), accessToken(t, "fedcba9876543210")},
@@ -103,6 +112,7 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 			"--rpc-bind-ip", "0.0.0.0", "--rpc-bind-port=0", "--confirm-external-bind", "--rate-limit", "0.5", "--rate-burst", "1",
 			"--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::1", "--height", "18446744073709551615",
 			"--log-level", "trace", "--log-format", "console", "--scope", "18080",
+			"--netns", "blue", "--bpf", "off", "--container-api", "unix:///a.sock,none", "--cmdline", "full",
 			"--rpc-login", "user:a:b", "--access-token", "0123456789abcdef", "--access-token", "fedcba9876543210",
 			"--allowed-host", "Node.Example.org.", "--allowed-host", "*",
 			"--rpc-access-control-origins", "HTTPS://example.org:443, http://localhost:3000",
@@ -124,7 +134,8 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 			"CONNECTIONSD_RATE_LIMIT=0.5", "CONNECTIONSD_RATE_BURST=1", "CONNECTIONSD_TRUSTED_PROXY=10.0.0.0/8, ::1",
 			"CONNECTIONSD_HEIGHT=18446744073709551615", "CONNECTIONSD_LOG_LEVEL=trace", "CONNECTIONSD_LOG_FORMAT=console",
 			"CONNECTIONSD_RPC_LOGIN=user:a:b", "CONNECTIONSD_ACCESS_TOKEN=0123456789abcdef,fedcba9876543210",
-			"CONNECTIONSD_SCOPE=18080", "CONNECTIONSD_ALLOWED_HOST=node.example.org,*",
+			"CONNECTIONSD_SCOPE=18080", "CONNECTIONSD_NETNS=blue", "CONNECTIONSD_BPF=off",
+			"CONNECTIONSD_CONTAINER_API=unix:///a.sock,none", "CONNECTIONSD_CMDLINE=full", "CONNECTIONSD_ALLOWED_HOST=node.example.org,*",
 			"CONNECTIONSD_RPC_ACCESS_CONTROL_ORIGINS=https://example.org,http://localhost:3000",
 			"CONNECTIONSD_RPC_SSL_CERTIFICATE=c.pem", "CONNECTIONSD_RPC_SSL_PRIVATE_KEY=k.pem",
 			"CONNECTIONSD_RPC_SSL_CA_CERTIFICATES=ca.pem",
@@ -139,7 +150,7 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 			"rpc-bind-ip=0.0.0.0", "rpc-bind-port=0", "confirm-external-bind=true", "rate-limit=0.5", "rate-burst=1",
 			"trusted-proxy=10.0.0.0/8", "trusted-proxy=::1", "height=18446744073709551615", "log-level=trace", "log-format=console",
 			"rpc-login=user:a:b", "access-token=0123456789abcdef", "access-token=fedcba9876543210",
-			"scope=18080", "allowed-host=node.example.org", "allowed-host=*",
+			"scope=18080", "netns=blue", "bpf=off", "container-api=unix:///a.sock", "container-api=none", "cmdline=full", "allowed-host=node.example.org", "allowed-host=*",
 			"rpc-access-control-origins=https://example.org", "rpc-access-control-origins=http://localhost:3000",
 			"rpc-ssl-certificate=c.pem", "rpc-ssl-private-key=k.pem", "rpc-ssl-ca-certificates=ca.pem",
 		}, "\n"))
@@ -274,7 +285,8 @@ func TestResolveErrors(t *testing.T) {
 		wantRate   = "want a number of requests a second, 0 or more (0: no limit)"
 		wantBurst  = "want a whole number from 1 to 2147483647"
 		wantPrefix = "want an address range such as 10.0.0.0/8, or one IP address"
-		wantNetNS  = "want self, all, or the name of a network namespace under /run/netns"
+		wantNetNS  = "want all, self, or the name of a network namespace under /run/netns"
+		wantAPI    = "want the URL of a socket such as unix:///run/docker.sock, or none"
 		wantHeight = "want a whole number from 0 to 18446744073709551615"
 		wantBool   = "want 1, 0, true or false"
 		wantLevel  = "want trace, debug, info, warn or error"
@@ -314,6 +326,11 @@ func TestResolveErrors(t *testing.T) {
 		{name: "netns empty", args: []string{"--netns="}, want: `--netns "": ` + wantNetNS},
 		{name: "netns path", args: []string{"--netns=/run/netns/a"}, want: `--netns "/run/netns/a": ` + wantNetNS},
 		{name: "netns parent", args: []string{"--netns=.."}, want: `--netns "..": ` + wantNetNS},
+		{name: "bpf", args: []string{"--bpf=yes"}, want: `--bpf "yes": want auto, on or off`},
+		{name: "container api path", args: []string{"--container-api=/run/docker.sock"}, want: `--container-api "/run/docker.sock": ` + wantAPI},
+		{name: "container api over tcp", args: []string{"--container-api=none,tcp://10.0.0.1:2375"}, want: `--container-api "tcp://10.0.0.1:2375": ` + wantAPI},
+		{name: "container api relative", args: []string{"--container-api=unix://docker.sock"}, want: `--container-api "unix://docker.sock": ` + wantAPI},
+		{name: "cmdline", args: []string{"--cmdline=on"}, want: `--cmdline "on": want full, redacted or off`},
 		{name: "log level", args: []string{"--log-level=fatal"}, want: `--log-level "fatal": ` + wantLevel},
 		{name: "log level empty", args: []string{"--log-level="}, want: `--log-level "": ` + wantLevel},
 		{name: "log format", args: []string{"--log-format=JSON"}, want: `--log-format "JSON": ` + wantFormat},

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/connectionsd/connectionsd/collector"
+	"github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
@@ -141,8 +142,20 @@ func keys() []key {
 			one(func(c *Config) *uint16 { return &c.Scope }, parseScope),
 		},
 		{
-			"netns", single, public, "WHICH", "self", "network namespaces to collect: self, all, or the NAME of one under /run/netns",
+			"netns", single, public, "WHICH", "all", "network namespaces to collect: all, self, or the NAME of one under /run/netns",
 			one(func(c *Config) *collector.NetNS { return &c.NetNS }, parseNetNS),
+		},
+		{
+			"bpf", single, public, "MODE", "auto", "find the owners of sockets by BPF: auto (where it can be had), on or off (by a walk of /proc)",
+			one(func(c *Config) *bpfMode { return &c.BPF }, parseBPF),
+		},
+		{
+			"container-api", list, public, "URL", defaultContainerAPIs, "sockets of Docker and Podman, which are asked for the names of containers (none: do not ask)",
+			each(func(c *Config) *[]string { return &c.ContainerAPIs }, parseContainerAPI),
+		},
+		{
+			"cmdline", single, public, "HOW", "redacted", "command lines of listening processes: redacted (without secrets), full or off",
+			one(func(c *Config) *process.CommandLines { return &c.CommandLines }, process.ParseCommandLines),
 		},
 		{
 			"height", single, public, "N", "0", "height placeholder: the chain height told of every peer",
@@ -278,6 +291,38 @@ func parseFile(s string) (string, error) {
 	return s, nil
 }
 
+// bpfMode says whether BPF finds the owners of sockets.
+type bpfMode string
+
+const (
+	bpfAuto bpfMode = "auto"
+	bpfOn   bpfMode = "on"
+	bpfOff  bpfMode = "off"
+)
+
+func parseBPF(s string) (bpfMode, error) {
+	switch mode := bpfMode(s); mode {
+	case bpfAuto, bpfOn, bpfOff:
+		return mode, nil
+	}
+	return "", errors.New("want auto, on or off")
+}
+
+// defaultContainerAPIs are where the packages of Docker and Podman put their
+// sockets.
+const defaultContainerAPIs = "unix:///run/docker.sock,unix:///run/podman/podman.sock"
+
+// noContainerAPI is the one that is none.
+const noContainerAPI = "none"
+
+// parseContainerAPI reads the URL of a unix socket, or none.
+func parseContainerAPI(s string) (string, error) {
+	if path, ok := strings.CutPrefix(s, "unix://"); ok && strings.HasPrefix(path, "/") || s == noContainerAPI {
+		return s, nil
+	}
+	return "", errors.New("want the URL of a socket such as unix:///run/docker.sock, or none")
+}
+
 // parseNetNS takes self, all or a name as ip-netns(8) allows it.
 func parseNetNS(s string) (collector.NetNS, error) {
 	switch {
@@ -286,7 +331,7 @@ func parseNetNS(s string) (collector.NetNS, error) {
 	case s == "all":
 		return collector.NetNS{All: true}, nil
 	case s == "", s == ".", s == "..", strings.ContainsRune(s, '/'), len(s) > 255:
-		return collector.NetNS{}, errors.New("want self, all, or the name of a network namespace under /run/netns")
+		return collector.NetNS{}, errors.New("want all, self, or the name of a network namespace under /run/netns")
 	default:
 		return collector.NetNS{Name: s}, nil
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
-func newListCommand(p process) *cobra.Command {
+func newListCommand(p program) *cobra.Command {
 	var opts listOptions
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -52,13 +52,18 @@ type listOptions struct {
 func (o listOptions) output(ctx context.Context, c rpc.Collector) ([]byte, error) {
 	if o.json {
 		params := json.RawMessage(fmt.Sprintf(`{"extended":%t}`, o.extended))
-		result, err := rpc.GetConnections(c, rpc.ConnectionsOptions{})(ctx, params, nil)
-		return append(result, '\n'), err
+		var result rpc.Reply
+		err := rpc.GetConnections(c, rpc.ConnectionsOptions{})(ctx, params, &result)
+		return append(result.Buf, '\n'), err
 	}
-	snap, release, err := c.Snapshot(ctx, collector.Want{Owners: true})
+	following, err := c.Follow(collector.Want{Owners: true})
 	if err != nil {
 		return nil, fmt.Errorf("take a snapshot: %w", err)
 	}
-	defer release()
+	defer following.Close()
+	snap, err := following.All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("take a snapshot: %w", err)
+	}
 	return connectionTable(connections(snap)), nil
 }

@@ -17,7 +17,7 @@ import (
 // The broken pipe of "connectionsd list | head" ends the process by SIGPIPE, quietly, as it does every filter: that is
 // what the Go runtime makes of it on descriptor 1. Any other failure to write is an error.
 func printConnections(ctx context.Context, opts listOptions, stdout, stderr io.Writer) error {
-	host, err := collector.NewHost(collector.NetNS{}, nil) // a sample that fails is nobody's loss: the snapshot tells of its own dump
+	host, err := collector.NewHost(collector.HostOptions{}) // a sample that fails is nobody's loss: the snapshot tells of its own dump
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -19,12 +18,12 @@ type oneLook struct {
 	released bool
 }
 
-func (l *oneLook) Snapshot(_ context.Context, want collector.Want) (*model.Snapshot, func(), error) {
+func (l *oneLook) Follow(want collector.Want) (*collector.Following, error) {
 	l.want = want
 	if l.err != nil {
-		return nil, nil, l.err
+		return nil, l.err
 	}
-	return l.snap, func() { l.released = true }, nil
+	return collector.Whole(l.snap, func() { l.released = true }), nil
 }
 
 func TestListOutput(t *testing.T) {
@@ -33,7 +32,7 @@ func TestListOutput(t *testing.T) {
 		`"host":"192.0.2.2","incoming":false,"ip":"192.0.2.2","live_time":0,"local_ip":false,"localhost":false,` +
 		`"peer_id":"0000000000000000","port":"443","pruning_seed":0,"recv_count":0,"recv_idle_time":0,` +
 		`"rpc_credits_per_hash":0,"rpc_port":0,"send_count":0,"send_idle_time":0,`
-	const socket = `"socket":{"congestion_state":"open","congestion_window":0,"cookie":0,"delivery_rate":0,"inode":0,` +
+	const socket = `"socket":{"congestion_state":"open","congestion_window":0,"container_id":"","container_name":"","container_pod_uid":"","container_runtime":"","cookie":0,"delivery_rate":0,"inode":0,` +
 		`"live_time_exact":false,"local_address":"192.0.2.1:40000","min_rtt_us":0,"netns":0,"pid":812,` +
 		`"process_name":"a\u001bb","retransmits":0,"rtt_us":0,"rttvar_us":0,"tcp_state":"SYN_SENT","uid":0},`
 	for _, tc := range []struct {

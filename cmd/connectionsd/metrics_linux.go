@@ -11,7 +11,7 @@ import (
 )
 
 // newMetrics returns the handler of GET /metrics, and what counts a client that was not let in.
-func newMetrics(built build, degraded []rpc.Degradation) (handler http.Handler, refused func(rpc.Refusal)) {
+func newMetrics(built build, degraded func() []rpc.Degradation) (handler http.Handler, refused func(rpc.Refusal)) {
 	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "connectionsd_build_info",
 		Help: "1, labelled with what this program was built from.",
@@ -20,13 +20,6 @@ func newMetrics(built build, degraded []rpc.Degradation) (handler http.Handler, 
 		},
 	})
 	buildInfo.Set(1)
-	lacks := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "connectionsd_degraded",
-		Help: "1 for each feature that the daemon does without; /readyz says why.",
-	}, []string{"feature"})
-	for _, d := range degraded {
-		lacks.WithLabelValues(d.Feature).Set(1)
-	}
 	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "connectionsd_refused_requests_total",
 		Help: "Requests that were refused because of their token, login, Host or Origin.",
@@ -36,10 +29,35 @@ func newMetrics(built build, degraded []rpc.Degradation) (handler http.Handler, 
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		buildInfo, lacks, refusals,
+		buildInfo, newLacks(degraded), refusals,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true}),
 		func(reason rpc.Refusal) { refusals.WithLabelValues(string(reason)).Inc() }
+}
+
+// lacks is the metric of what the daemon does without now.
+type lacks struct {
+	desc     *prometheus.Desc
+	degraded func() []rpc.Degradation
+}
+
+func newLacks(degraded func() []rpc.Degradation) lacks {
+	return lacks{prometheus.NewDesc("connectionsd_degraded",
+		"1 for each feature that the daemon does without; /readyz says why.", []string{"feature"}, nil), degraded}
+}
+
+// Describe makes lacks a prometheus.Collector.
+func (l lacks) Describe(descs chan<- *prometheus.Desc) { descs <- l.desc }
+
+// Collect makes lacks a prometheus.Collector.
+func (l lacks) Collect(metrics chan<- prometheus.Metric) {
+	seen := make(map[string]bool)
+	for _, d := range l.degraded() {
+		if !seen[d.Feature] { // a feature can be lacking for several reasons
+			seen[d.Feature] = true
+			metrics <- prometheus.MustNewConstMetric(l.desc, prometheus.GaugeValue, 1, d.Feature)
+		}
+	}
 }

@@ -25,8 +25,8 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// process is what the commands know of the process that they run in.
-type process struct {
+// program is what the commands know of the process that they run in.
+type program struct {
 	stdout, stderr io.Writer
 	environ        []string // "NAME=value" each, as from os.Environ
 	serve          func(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error
@@ -35,10 +35,10 @@ type process struct {
 // run executes the command line args (without the program's name) and returns the exit code. A failure is told in one line
 // on stderr. Cancelling ctx asks a running command to end.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, environ []string) int {
-	return process{stdout: stdout, stderr: stderr, environ: environ, serve: serve}.run(ctx, args)
+	return program{stdout: stdout, stderr: stderr, environ: environ, serve: serve}.run(ctx, args)
 }
 
-func (p process) run(ctx context.Context, args []string) int {
+func (p program) run(ctx context.Context, args []string) int {
 	root := newRootCommand(p)
 	// A copy that is never nil: cobra takes nil for "read os.Args".
 	root.SetArgs(append([]string{}, args...))
@@ -53,7 +53,7 @@ func (p process) run(ctx context.Context, args []string) int {
 	return exitFailure
 }
 
-func newRootCommand(p process) *cobra.Command {
+func newRootCommand(p program) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "connectionsd",
 		Short: "Which TCP connections does this host have?",

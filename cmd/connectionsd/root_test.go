@@ -109,7 +109,7 @@ func TestRun(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			served := false
-			p := process{
+			p := program{
 				stdout: &stdout, stderr: &stderr, environ: tc.environ,
 				serve: func(context.Context, Config, zerolog.Logger, io.Writer) error {
 					served = true
@@ -138,7 +138,7 @@ func TestRunServe(t *testing.T) {
 	ctx := context.WithValue(t.Context(), contextKey{}, "the caller's")
 	var stdout, stderr bytes.Buffer
 	var got Config
-	p := process{
+	p := program{
 		stdout: &stdout, stderr: &stderr, environ: []string{"CONNECTIONSD_RATE_BURST=7"},
 		serve: func(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error {
 			if v := ctx.Value(contextKey{}); v != "the caller's" {

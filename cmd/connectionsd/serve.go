@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newServeCommand(p process) *cobra.Command {
+func newServeCommand(p program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer requests until interrupted",

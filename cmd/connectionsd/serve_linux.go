@@ -9,9 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,12 +20,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/connectionsd/connectionsd/collector"
-	"github.com/connectionsd/connectionsd/collector/capability"
-	"github.com/connectionsd/connectionsd/collector/netns"
-	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/container"
+	"github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/collector/service"
 	"github.com/connectionsd/connectionsd/rpc"
 )
+
+// registeredServices are the names of ports that the system knows (services(5)).
+const registeredServices = "/etc/services"
 
 // serve answers requests as cfg says until ctx is cancelled, which is no error. A command line to copy goes to stdout once
 // the daemon answers.
@@ -39,11 +40,32 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	for _, warning := range cfg.Warnings {
 		log.Warn().Msg(warning)
 	}
-	host, err := collector.NewHost(cfg.NetNS, func(err error) { log.Error().Err(err).Msg("sample failed") })
+	degraded, err := probe(cfg, log)
 	if err != nil {
 		return err
 	}
-	degraded, err := probe(cfg, log)
+	owners, err := openOwners(cfg.BPF, degraded, log)
+	if err != nil {
+		return err
+	}
+	defer owners.close()
+	services, err := service.WithRegistered(registeredServices)
+	if err != nil {
+		log.Warn().Err(err).Msg("ports are called by the built-in names alone")
+	}
+	engines, err := container.New(container.Options{
+		Hosts:   slices.DeleteFunc(slices.Clone(cfg.ContainerAPIs), func(host string) bool { return host == noContainerAPI }),
+		Guessed: strings.Join(cfg.ContainerAPIs, ",") == defaultContainerAPIs,
+		Log:     log,
+	})
+	if err != nil {
+		return &usageError{fmt.Errorf("--container-api: %w", err)}
+	}
+	degraded.engines = engines.Problems
+	host, err := collector.NewHost(collector.HostOptions{
+		NetNS: cfg.NetNS, Owners: owners.finder, Services: services, CommandLines: cfg.CommandLines, Engines: engines.Current,
+		OnSampleError: func(err error) { log.Error().Err(err).Msg("sample failed") },
+	})
 	if err != nil {
 		return err
 	}
@@ -56,6 +78,7 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	collecting, stopCollecting := context.WithCancel(context.WithoutCancel(ctx))
 	var collectorDone sync.WaitGroup
 	collectorDone.Go(func() { host.Run(collecting) })
+	collectorDone.Go(func() { engines.Run(collecting) })
 	defer func() {
 		stopCollecting()
 		collectorDone.Wait()
@@ -72,9 +95,9 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	node := &rpc.Node{
 		Collector: host, Scope: cfg.Scope, Height: cfg.Height, Version: built.version,
 		RPCPort: listener.Addr().(*net.TCPAddr).AddrPort().Port(),
-		Started: started, ProcessStart: owner.NewFinder("/proc").Started, Now: time.Now,
+		Started: started, ProcessStart: process.NewReader("/proc").Started, Now: time.Now,
 	}
-	server := rpc.Server{Handler: newHandler(cfg, host, node, degraded, built, log), TLS: secure, Log: log}
+	server := rpc.Server{Handler: newHandler(cfg, host, node, services, degraded, built, log), TLS: secure, Log: log}
 	if err := server.Serve(ctx, listener); err != nil {
 		return err
 	}
@@ -82,62 +105,26 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	return nil
 }
 
-// probe finds out once what this process must do without, and says it.
-func probe(cfg Config, log zerolog.Logger) ([]rpc.Degradation, error) {
-	type check struct {
-		feature, advice string
-		privilege       func() error
-	}
-	checks := []check{{
-		"owners", "the owners of other users' sockets are left out: run as root or grant the missing capabilities", owner.CheckPrivilege,
-	}}
-	if cfg.NetNS != (collector.NetNS{}) {
-		checks = append(checks, check{
-			"netns", "other network namespaces are left out: run as root or grant the missing capabilities", netns.CheckPrivilege,
-		})
-	}
-	var degraded []rpc.Degradation
-	for _, c := range checks {
-		err := c.privilege()
-		var missing *capability.MissingError
-		switch {
-		case err == nil:
-		case errors.As(err, &missing):
-			log.Warn().Str("feature", c.feature).Strs("missing", missing.Names).Msg(c.advice)
-			degraded = append(degraded, rpc.Degradation{Feature: c.feature, Reason: missing.Error()})
-		default:
-			return nil, err
-		}
-	}
-	if name := cfg.NetNS.Name; name != "" {
-		if _, err := os.Stat(filepath.Join(netns.RunDir, name)); err != nil {
-			log.Warn().Str("feature", "netns").Str("name", name).Err(err).Msg("there is no network namespace of this name now: there are no connections until there is")
-			degraded = append(degraded, rpc.Degradation{Feature: "netns", Reason: "there was no network namespace named " + name + " at the start"})
-		}
-	}
-	return degraded, nil
-}
-
 // newHandler ties the methods to their paths: those of monerod's JSON-RPC interface, and those that monerod has a path for.
-func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, degraded []rpc.Degradation, built build, log zerolog.Logger) http.Handler {
+func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services *service.Table, degraded *degradations, built build, log zerolog.Logger) http.Handler {
 	connections := rpc.GetConnections(host, rpc.ConnectionsOptions{Height: cfg.Height, Scope: cfg.Scope})
 	router := rpc.NewRouter(log)
-	router.Handle("get_connections", connections)
+	router.HandleStream("get_connections", connections)
 	router.Handle("get_info", node.GetInfo)
 	router.Handle("get_version", node.GetVersion)
 	bare := rpc.NewRouter(log)
-	bare.Handle("get_connections", connections)
+	bare.HandleStream("get_connections", connections)
 	bare.Handle("get_info", node.GetInfo)
 	bare.Handle("getinfo", node.GetInfo) // its older name, which monerod still answers to
 	bare.Handle("get_net_stats", node.GetNetStats)
-	metrics, refused := newMetrics(built, degraded)
+	metrics, refused := newMetrics(built, degraded.list)
 	return rpc.NewHandler(rpc.Options{
 		Router:         router,
 		Bare:           bare,
 		Queries:        map[string]rpc.QueryParams{"get_connections": rpc.ConnectionsQuery},
-		Connections:    rpc.RESTConnections(host, service.BuiltIn(), cfg.Scope, log),
+		Connections:    rpc.RESTConnections(host, services, cfg.Scope, log),
 		Health:         rpc.Health(),
-		Ready:          rpc.Ready(host.LastDump, degraded),
+		Ready:          rpc.Ready(host.LastDump, degraded.list),
 		Metrics:        metrics,
 		Refused:        refused,
 		AccessTokens:   cfg.AccessTokens,

@@ -47,7 +47,7 @@ func start(t *testing.T, args, environ []string) *daemon {
 	d := &daemon{cancel: cancel, ended: make(chan int, 1)}
 	stdout, w := io.Pipe()
 	go func() {
-		args := append([]string{"serve", "--rpc-bind-port=0", "--log-format=json", "--log-level=trace"}, args...)
+		args := append([]string{"serve", "--rpc-bind-port=0", "--log-format=json", "--log-level=trace", "--container-api=none"}, args...)
 		d.ended <- run(ctx, args, w, &d.stderr, environ)
 		w.Close()
 	}()

@@ -11,7 +11,7 @@ import (
 // version is set by the linker: -ldflags "-X main.version=v1.2.3". Nothing else writes it.
 var version string
 
-func newVersionCommand(p process) *cobra.Command {
+func newVersionCommand(p program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, the commit and the Go release that this program was built from",

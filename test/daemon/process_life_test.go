@@ -141,27 +141,35 @@ func TestWithoutPrivilege(t *testing.T) {
 		}
 	}
 	status, _, body := d.get("/readyz")
-	reason := "the owners of other users' sockets stay unknown without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
-	want := fmt.Sprintf(`{"status":"ready","degraded":[{"feature":"owners","reason":%q}]}`, reason)
-	if status != http.StatusOK || body != want {
+	lacks := []struct{ feature, reason string }{
+		{"owners", "the owners of other users' sockets stay unknown without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"},
+		{"containers", "containers are told by their processes alone without CAP_DAC_READ_SEARCH"},
+		{"bpf", "owners cannot be found by BPF: the kernel runs no BPF program for this process without CAP_BPF and CAP_PERFMON"},
+	}
+	var degraded []string
+	_, _, metrics := d.get("/metrics")
+	for _, lack := range lacks {
+		degraded = append(degraded, fmt.Sprintf(`{"feature":%q,"reason":%q}`, lack.feature, lack.reason))
+		if !strings.Contains(metrics, fmt.Sprintf("connectionsd_degraded{feature=%q} 1\n", lack.feature)) {
+			t.Errorf("/metrics does not say that %s are missing", lack.feature)
+		}
+	}
+	if want := `{"status":"ready","degraded":[` + strings.Join(degraded, ",") + `]}`; status != http.StatusOK || body != want {
 		t.Errorf("/readyz: %d %s, want 200 %s", status, body, want)
 	}
-	if _, _, metrics := d.get("/metrics"); !strings.Contains(metrics, `connectionsd_degraded{feature="owners"} 1`) {
-		t.Error("/metrics does not say that owners are missing")
-	}
 	d.stop(syscall.SIGTERM)
-	warnings := 0
+	warnings := make(map[string]int)
 	for line := range strings.Lines(d.log.String()) {
 		var event struct{ Level, Feature string }
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			t.Fatalf("log line %q: %v", line, err)
 		}
-		if event.Level == "warn" && event.Feature == "owners" {
-			warnings++
+		if event.Level == "warn" {
+			warnings[event.Feature]++
 		}
 	}
-	if warnings != 1 {
-		t.Errorf("%d warnings, want 1:\n%s", warnings, d.log)
+	if warnings["owners"] != 1 || warnings["containers"] != 1 || warnings["bpf"] != 1 || len(warnings) != 3 {
+		t.Errorf("warnings by feature %v, want one of each:\n%s", warnings, d.log)
 	}
 }
 

@@ -44,7 +44,8 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatalf("build: %v", err)
 	}
 	cmd := exec.CommandContext(t.Context(), path, args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	// Of this host only what the test makes is looked at, unless it says otherwise.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "CONNECTIONSD_NETNS=self", "CONNECTIONSD_CONTAINER_API=none"}
 	return cmd
 }
 
