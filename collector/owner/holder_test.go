@@ -121,6 +121,9 @@ func (h *holder) file() (fd int) { h.t.Helper(); return h.tell("file")[0] }
 
 func (h *holder) close(fd int) { h.t.Helper(); h.tell(fmt.Sprint("close ", fd)) }
 
+// move has it move a descriptor to another number.
+func (h *holder) move(fd, to int) { h.t.Helper(); h.tell(fmt.Sprint("move ", fd, " ", to)) }
+
 // pass has it send a descriptor through the socket that is its descriptor 3, and take has it receive one.
 func (h *holder) pass(fd int)    { h.t.Helper(); h.tell(fmt.Sprint("pass ", fd)) }
 func (h *holder) take() (fd int) { h.t.Helper(); return h.tell("take")[0] }
@@ -144,9 +147,11 @@ func hold(name string) error {
 }
 
 func obey(words []string) error {
-	var fd int
-	if len(words) == 2 {
-		fd, _ = strconv.Atoi(words[1])
+	var fd, to int
+	for i, number := range []*int{&fd, &to} {
+		if i+1 < len(words) {
+			*number, _ = strconv.Atoi(words[i+1])
+		}
 	}
 	switch words[0] {
 	case "socket":
@@ -164,6 +169,10 @@ func obey(words []string) error {
 	case "dup":
 		dup, err := unix.Dup(fd)
 		fmt.Println(dup)
+		return err
+	case "move":
+		err := errors.Join(unix.Dup3(fd, to, unix.O_CLOEXEC), unix.Close(fd))
+		fmt.Println(0)
 		return err
 	case "pass":
 		err := unix.Sendmsg(3, []byte{0}, unix.UnixRights(fd), nil, 0)

@@ -1,0 +1,112 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+
+	"github.com/connectionsd/connectionsd/collector/age"
+	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/sockdiag"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// replaced is how many connections each process replaces before each look of
+// the row with new sockets.
+const replaced = 100
+
+// owners measures how long it takes to find the process of each socket.
+func owners(ctx context.Context, of size) (_ *table, err error) {
+	made, err := makeSockets(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, made.close()) }()
+	bare, err := dialBare()
+	if err != nil {
+		return nil, err
+	}
+	defer bare.close()
+	iterator, err := owner.OpenIterator()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, iterator.Close()) }()
+	l := lookup{dumper: sockdiag.New(sockdiag.Dial, age.NewClock(), 0), wanted: make(map[uint32]int32)}
+	defer l.dumper.Close()
+	if err := l.dump(ctx); err != nil {
+		return nil, err
+	}
+
+	walk := owner.NewFinder("/proc")
+	same := func() error { l.again(); return nil }
+	cold := func() error { walk = owner.NewFinder("/proc"); return same() }
+	some := func() error {
+		if err := made.replace(replaced); err != nil {
+			return err
+		}
+		return l.dump(ctx)
+	}
+	byWalk := func() error { return l.find(ctx, walk) }
+	rows, err := measure(of.runs, []task{
+		{"bare dump", nil, func() error { return bare.dump(ctx) }, "of the sockets by sock_diag, thrown away"},
+		{"BPF", same, func() error { return l.find(ctx, iterator) }, ""},
+		{"/proc, cold", cold, byWalk, "by a Finder that remembers nothing"},
+		{"/proc, with memory", same, byWalk, "of the same sockets as at the last look"},
+		{"/proc, with memory, some new", some, byWalk, fmt.Sprintf("with %d sockets replaced since the last look", 2*replaced*of.processes)},
+		{"ss -tinapH", nil, func() error { return exec.CommandContext(ctx, "ss", "-tinapH").Run() }, "with a dump, and its output thrown away"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &table{
+		title: fmt.Sprintf("Owners of %d TCP sockets in %d processes; medians of %d runs", len(l.sockets), of.processes, of.runs),
+		rows:  rows,
+	}, nil
+}
+
+// finder is an owner.Finder or an owner.Iterator.
+type finder interface {
+	Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
+}
+
+// lookup looks for the owners of the sockets of a dump.
+type lookup struct {
+	dumper  *sockdiag.Dumper
+	sockets []model.Socket
+	wanted  map[uint32]int32
+	owners  []model.Owner
+}
+
+// dump sees which sockets there are.
+func (l *lookup) dump(ctx context.Context) (err error) {
+	if l.sockets, err = l.dumper.Dump(ctx, l.sockets[:0], nil); err != nil {
+		return err
+	}
+	l.again()
+	return nil
+}
+
+// again makes ready for another look for the owners of the same sockets.
+func (l *lookup) again() {
+	clear(l.wanted)
+	for i := range l.sockets {
+		l.wanted[l.sockets[i].Inode] = model.NoOwner
+	}
+}
+
+// find finds the owner of each socket.
+func (l *lookup) find(ctx context.Context, f finder) (err error) {
+	if l.owners, _, err = f.Find(ctx, l.wanted, nil, l.owners[:0], nil); err != nil {
+		return err
+	}
+	for inode, at := range l.wanted {
+		if at == model.NoOwner {
+			return fmt.Errorf("no owner was found of the socket with inode %d", inode)
+		}
+	}
+	return nil
+}
