@@ -6,4 +6,4 @@ package taskfile
 
 // The object files are checked in, so that only who changes the program needs
 // clang and llvm-strip.
-//go:generate go tool -modfile=../../../tools/go.mod bpf2go -go-package taskfile -tags linux -no-global-types tcp tcp.bpf.c -- -O2 -Wall -Wextra -Werror
+//go:generate go tool -modfile=../../../tools/go.mod bpf2go -cc clang-14 -strip llvm-strip-14 -go-package taskfile -tags linux -no-global-types tcp tcp.bpf.c -- -O2 -Wall -Wextra -Werror
