@@ -56,7 +56,8 @@ type Options struct {
 // OwnerFinder finds the processes that hold sockets: an owner.Finder by /proc,
 // an owner.Iterator by BPF.
 type OwnerFinder interface {
-	// Find is owner.Finder's.
+	// Look and Find are owner.Finder's.
+	Look(ctx context.Context) error
 	Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 }
 
@@ -269,12 +270,16 @@ func (c *Collector) board() *flight {
 // fly makes the dump of a flight and returns how long the dump and the
 // history took, which is what the sampler's pace goes by.
 func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
+	look := func() error { return nil }
+	if f.want.Owners {
+		look = c.look(ctx)
+	}
 	snap, took, err := c.collect(ctx, f)
-	var ownersErr error
+	ownersErr := look()
 	if err == nil {
 		c.joinInterfaces(snap, f.want.Listeners)
-		if f.want.Owners {
-			ownersErr = stopped(ctx, c.joinOwners(ctx, snap, f.want.ListenerOwners))
+		if f.want.Owners && ownersErr == nil {
+			ownersErr = c.joinOwners(ctx, snap, f.want.ListenerOwners)
 		}
 		if f.want.Listeners {
 			c.joinPrograms(snap)
@@ -286,7 +291,7 @@ func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.part = model.Snapshot{}
-	f.lease, f.err, f.ownersErr = &lease{snap: snap, readers: f.waiting, flight: f}, stopped(ctx, err), ownersErr
+	f.lease, f.err, f.ownersErr = &lease{snap: snap, readers: f.waiting, flight: f}, stopped(ctx, err), stopped(ctx, ownersErr)
 	c.leased = append(c.leased, f)
 	if err != nil || f.waiting == 0 {
 		if len(f.followers) > 0 {
@@ -298,6 +303,19 @@ func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 	}
 	close(f.done)
 	return took
+}
+
+// look looks at the processes while the dump goes on. The returned function
+// waits for it.
+func (c *Collector) look(ctx context.Context) (wait func() error) {
+	done := make(chan error, 1)
+	go func() { done <- c.options.Owners.Look(ctx) }()
+	return func() error {
+		if err := <-done; err != nil {
+			return fmt.Errorf("look at the processes: %w", err)
+		}
+		return nil
+	}
 }
 
 // stopped says of an error that it is only the end of Run, if it is.
@@ -355,9 +373,10 @@ func (c *Collector) blank() *model.Snapshot {
 	return snap
 }
 
-// joinOwners looks for the owners after the dump: a descriptor that was closed
-// in between is then an owner that is not known, never a wrong one, since the
-// kernel does not use an inode number of sockfs again soon.
+// joinOwners joins the owners that were looked for during the dump. A
+// descriptor that was closed, or opened, in between is then an owner that is not
+// known, never a wrong one, since the kernel does not use an inode number of
+// sockfs again soon.
 func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfListeners bool) error {
 	clear(c.wanted)
 	clear(c.shared)

@@ -19,6 +19,7 @@ import (
 
 // finder is what a Finder and an Iterator have in common.
 type finder interface {
+	Look(ctx context.Context) error
 	Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 }
 
@@ -368,5 +369,25 @@ func TestFindOfAThread(t *testing.T) {
 			want = nil
 		}
 		expect(t, "of a thread", f, []uint32{s}, want)
+	})
+}
+
+// What was looked at before it was known what is wanted serves one Find: the next looks for itself.
+func TestLookAhead(t *testing.T) {
+	eachFinder(t, func(t *testing.T, f finder) {
+		self := []int32{int32(os.Getpid())}
+		_, first := socket(t)
+		for range 2 { // at the second time it remembers
+			if err := f.Look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			_, second := socket(t)
+			if diff := cmp.Diff([][]int32{self, nil}, look(t, f, first, second)); diff != "" {
+				t.Errorf("opened before and behind the look (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([][]int32{self, self}, look(t, f, first, second)); diff != "" {
+				t.Errorf("at the next look (-want +got):\n%s", diff)
+			}
+		}
 	})
 }

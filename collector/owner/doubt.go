@@ -73,8 +73,12 @@ func (f *Finder) reread(ctx context.Context, pid int32, d *descriptor, wanted ma
 	was := d.inode
 	d.taken = false
 	f.name = append(strconv.AppendInt(f.name[:0], int64(d.fd), 10), 0)
-	switch {
-	case f.dir.fd < 0 || !f.read(d, f.name, wanted):
+	if f.dir.fd < 0 || !f.read(d, f.name) {
+		d.fd = gone
+		return nil
+	}
+	switch _, isWanted := wanted[d.inode]; {
+	case !isWanted:
 		d.fd = gone
 	case d.inode != was:
 		f.meet(d.inode)
@@ -82,9 +86,9 @@ func (f *Finder) reread(ctx context.Context, pid int32, d *descriptor, wanted ma
 	return nil
 }
 
-// remember keeps what the look that began at now found.
-func (f *Finder) remember(now time.Time) {
-	f.last, f.look, f.lastLook = f.look, f.last, now
+// remember keeps what the look found.
+func (f *Finder) remember() {
+	f.last, f.look, f.lastLook = f.look, f.last, f.began
 	n := len(f.last.descriptors)
 	f.last.fit(n)
 	f.look.forget()

@@ -62,6 +62,8 @@ type Finder struct {
 	last     memory    // of the look before
 	lastLook time.Time // when that began
 	look     memory    // of the look under way
+	began    time.Time // when that began
+	looked   bool      // whether it is there already
 	// several are the sockets that had several descriptors, in ascending order.
 	several []uint32
 	// met are the sockets that the look under way found where they were not
@@ -92,20 +94,23 @@ func NewFinder(proc string) *Finder {
 // A process that leaves meanwhile, and one that this daemon may not look into,
 // is passed over; CheckPrivilege tells of the second.
 func (f *Finder) Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	looked := f.looked
+	f.looked = false
 	if len(wanted) == 0 {
-		f.last = memory{}
+		f.last, f.look = memory{}, memory{}
 		return dst, shared, nil
 	}
-	now := f.clock()
-	elapsed := now.Sub(f.lastLook)
-	if len(f.last.descriptors) <= f.minShare || elapsed >= trust {
-		f.last.forget() // each would be read again
+	if !looked {
+		if err := f.Look(ctx); err != nil {
+			return dst, shared, err
+		}
+		f.looked = false
 	}
 	defer f.dir.close()
-	if err := f.walk(ctx, wanted); err != nil {
+	if err := f.settle(ctx, wanted); err != nil {
 		return dst, shared, err
 	}
-	if err := f.doubt(ctx, wanted, f.share(elapsed)); err != nil {
+	if err := f.doubt(ctx, wanted, f.share(f.elapsed())); err != nil {
 		return dst, shared, err
 	}
 	f.several = f.several[:0]
@@ -119,13 +124,21 @@ func (f *Finder) Find(ctx context.Context, wanted map[uint32]int32, all map[uint
 		}
 		s.end(f.proc, p.pid)
 	}
-	f.remember(now)
+	f.remember()
 	return s.owners, s.shared, nil
 }
 
-// walk lists the descriptors of all processes and finds out which are wanted
-// sockets, from memory where it can.
-func (f *Finder) walk(ctx context.Context, wanted map[uint32]int32) error {
+// Look does, of the next Find, what can be done before it is known which
+// sockets are wanted: it lists the descriptors of all processes and reads those
+// that are not remembered. So it can go on while the sockets are dumped. Find
+// does it by itself where it was not called.
+func (f *Finder) Look(ctx context.Context) error {
+	f.looked = false
+	f.began = f.clock()
+	if len(f.last.descriptors) <= f.minShare || f.elapsed() >= trust {
+		f.last.forget() // each would be read again
+	}
+	defer f.dir.close()
 	f.look.forget()
 	f.met = f.met[:0]
 	if err := f.list(); err != nil {
@@ -136,11 +149,41 @@ func (f *Finder) walk(ctx context.Context, wanted map[uint32]int32) error {
 			return err
 		}
 		// A process that leaves half way still held what it was seen to hold.
-		if err := f.visit(pid, wanted); err != nil && !passedOver(err) {
+		if err := f.visit(pid); err != nil && !passedOver(err) {
 			return fmt.Errorf("read the descriptors of process %d: %w", pid, err)
 		}
 	}
+	f.looked = true
 	return nil
+}
+
+// elapsed is the time from the look before to the one under way.
+func (f *Finder) elapsed() time.Duration { return f.began.Sub(f.lastLook) }
+
+// settle keeps of the look under way what is wanted. What was taken over and is
+// not wanted any more is read again, since its number is in use for something
+// else, and so is what had several descriptors.
+func (f *Finder) settle(ctx context.Context, wanted map[uint32]int32) error {
+	for p, d := range f.look.from(position{}) {
+		_, isWanted := wanted[d.inode]
+		switch {
+		case d.taken && (!isWanted || f.hadSeveral(d.inode)):
+			if err := f.reread(ctx, p.pid, d, wanted); err != nil {
+				return err
+			}
+		case d.taken:
+		case isWanted:
+			f.meet(d.inode)
+		default:
+			d.fd = gone
+		}
+	}
+	return nil
+}
+
+func (f *Finder) hadSeveral(inode uint32) bool {
+	_, several := slices.BinarySearch(f.several, inode)
+	return several
 }
 
 // list sets pids to the processes that there are, by ascending number.
@@ -171,8 +214,8 @@ func passedOver(err error) bool {
 		errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
 }
 
-// visit adds the wanted sockets that a process holds to the look under way.
-func (f *Finder) visit(pid int32, wanted map[uint32]int32) error {
+// visit adds the sockets that a process holds to the look under way.
+func (f *Finder) visit(pid int32) error {
 	born, err := f.dir.open(f.proc, pid)
 	if err != nil {
 		return err
@@ -190,14 +233,14 @@ func (f *Finder) visit(pid int32, wanted map[uint32]int32) error {
 		if n == 0 {
 			return nil
 		}
-		at = f.visitEntries(f.dirents[:n], past, at, wanted)
+		at = f.visitEntries(f.dirents[:n], past, at)
 	}
 }
 
 // visitEntries does so for one buffer of directory entries. at is how many of
 // past are behind us, and what it returns is so after it. The entries are read
 // as they lie: os.ReadDir would allocate for every descriptor of the host.
-func (f *Finder) visitEntries(entries []byte, past []descriptor, at int, wanted map[uint32]int32) int {
+func (f *Finder) visitEntries(entries []byte, past []descriptor, at int) int {
 	for len(entries) > 0 {
 		name, rest, ok := nextDirent(entries)
 		if !ok {
@@ -214,43 +257,25 @@ func (f *Finder) visitEntries(entries []byte, past []descriptor, at int, wanted 
 			at, remembered = slices.BinarySearchFunc(past, d.fd, compareNumber)
 		}
 		if remembered {
-			d.inode = past[at].inode
+			d.inode, d.taken = past[at].inode, true
 			at++
-			if d.taken = f.take(d.inode, wanted); d.taken {
-				f.look.descriptors = append(f.look.descriptors, d)
-				continue
-			}
-		}
-		if f.read(&d, name, wanted) {
 			f.look.descriptors = append(f.look.descriptors, d)
-			f.meet(d.inode)
+		} else if f.read(&d, name) {
+			f.look.descriptors = append(f.look.descriptors, d)
 		}
 	}
 	return at
 }
 
-// take reports whether a descriptor that was that socket is taken to be it
-// still.
-func (f *Finder) take(inode uint32, wanted map[uint32]int32) bool {
-	if _, ok := wanted[inode]; !ok {
-		return false
-	}
-	_, several := slices.BinarySearch(f.several, inode)
-	return !several
-}
-
 // read reads which socket a descriptor of the process whose directory is open
-// is, and reports whether it is a wanted one. name is its number, with a NUL.
-func (f *Finder) read(d *descriptor, name []byte, wanted map[uint32]int32) bool {
+// is, and reports whether it is one. name is its number, with a NUL.
+func (f *Finder) read(d *descriptor, name []byte) bool {
 	n, err := f.readlink(f.dir.fd, name, f.link[:])
 	if err != nil || n == len(f.link) {
 		return false // closed meanwhile, or cut off and so longer than a socket's
 	}
 	inode, ok := socketInode(f.link[:n])
 	if !ok {
-		return false
-	}
-	if _, ok := wanted[inode]; !ok {
 		return false
 	}
 	d.inode, d.taken = inode, false

@@ -20,6 +20,7 @@ type Iterator struct {
 	program *taskfile.Program
 	read    func(context.Context, []taskfile.Record) ([]taskfile.Record, error) // program.Read, or a test's own
 	records []taskfile.Record
+	looked  bool // whether records are of a look that no Find has used yet
 }
 
 // OpenIterator puts the BPF program into the kernel. The error is an
@@ -38,16 +39,31 @@ func OpenIterator() (*Iterator, error) {
 // Close takes the BPF program out of the kernel.
 func (it *Iterator) Close() error { return it.program.Close() }
 
+// Look does, of the next Find, what can be done before it is known which
+// sockets are wanted, as [Finder.Look] does.
+func (it *Iterator) Look(ctx context.Context) (err error) {
+	it.looked = false
+	if it.records, err = it.read(ctx, it.records[:0]); err != nil {
+		return fmt.Errorf("find the owners of the sockets by BPF: %w", err)
+	}
+	it.looked = true
+	return nil
+}
+
 // Find does what [Finder.Find] does, for the sockets of TCP. No process is
 // passed over for want of privilege.
 func (it *Iterator) Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	looked := it.looked
+	it.looked = false
 	if len(wanted) == 0 {
 		it.records = nil
 		return dst, shared, nil
 	}
-	var err error
-	if it.records, err = it.read(ctx, it.records[:0]); err != nil {
-		return dst, shared, fmt.Errorf("find the owners of the sockets by BPF: %w", err)
+	if !looked {
+		if err := it.Look(ctx); err != nil {
+			return dst, shared, err
+		}
+		it.looked = false
 	}
 	byProcess := func(a, b taskfile.Record) int { return cmp.Compare(a.TGID, b.TGID) }
 	if !slices.IsSortedFunc(it.records, byProcess) {
