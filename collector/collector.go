@@ -51,6 +51,9 @@ type Options struct {
 	// OnSampleError is told of every dump of the sampler that failed, from
 	// the goroutine of Run. Those of requests are the requests' to tell.
 	OnSampleError func(error)
+	// OnDump, unless it is nil, is told by the goroutine of Run how many sockets
+	// each dump had.
+	OnDump func(sockets int)
 }
 
 // OwnerFinder finds the processes that hold sockets: an owner.Finder by /proc,
@@ -72,8 +75,11 @@ type Collector struct {
 	wanted map[uint32]int32
 	// shared is the set of those of which all owners are looked for.
 	shared map[uint32]struct{}
-	// wake tells Run of a pending flight.
-	wake chan struct{}
+	// latest is how many sockets the latest dump had.
+	latest int
+	// wake tells Run of a pending flight, and freed of a snapshot that nobody
+	// reads any more.
+	wake, freed chan struct{}
 
 	mu       sync.Mutex
 	pending  *flight // not begun yet; requests still board it
@@ -95,6 +101,7 @@ type flight struct {
 	part      model.Snapshot
 	begunAnew bool
 
+	evictable bool // some of the waiting heed evicted
 	// evicted is done once the readers have had the snapshot for too long.
 	evicted context.Context
 	evict   context.CancelFunc
@@ -131,6 +138,7 @@ func New(o Options) *Collector {
 		wanted:     make(map[uint32]int32),
 		shared:     make(map[uint32]struct{}),
 		wake:       make(chan struct{}, 1),
+		freed:      make(chan struct{}, 1),
 
 		lastDump: ErrNoDump,
 	}
@@ -138,11 +146,14 @@ func New(o Options) *Collector {
 
 // Snapshot returns a snapshot whose dump began after the call. Calls that come
 // while a dump runs share the next one. release must be called when the
-// snapshot has been read; its memory is then used again.
+// snapshot has been read; its memory is then used again. It is for readers who
+// wait for nobody; Follow is for the others.
 //
 // The error is that of the dump, or ErrStopped, or the cause of ctx.
 func (c *Collector) Snapshot(ctx context.Context, want Want) (snap *model.Snapshot, release func(), err error) {
-	f, err := c.follow(want, false)
+	c.mu.Lock()
+	f, err := c.followLocked(want)
+	c.mu.Unlock()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -200,9 +211,14 @@ func (c *Collector) release(l *lease) {
 // that is made at the same time.
 const maxIdle = 2
 
-// maxLeased is how many snapshots can be read at the same time. Dumps are made
-// one after the other, so that there are two where all read fast.
-const maxLeased = 4
+// maxLeased is how many snapshots can be read while another one is made, and
+// patience how long a dump is put off for those who read one before they lose
+// it. Most read faster than dumps are made; a client that takes nothing must not
+// keep others from theirs, nor the memory of ever more snapshots.
+const (
+	maxLeased = 2
+	patience  = 2 * time.Second
+)
 
 func (c *Collector) releaseLocked(l *lease) {
 	if l.readers--; l.readers > 0 {
@@ -211,6 +227,10 @@ func (c *Collector) releaseLocked(l *lease) {
 	if l.flight != nil {
 		c.leased = slices.DeleteFunc(c.leased, func(f *flight) bool { return f == l.flight })
 		l.flight.evict() // frees the context
+		select {
+		case c.freed <- struct{}{}:
+		default:
+		}
 	}
 	s := l.snap
 	// One that grew for many more sockets than there are now is let go.
@@ -242,16 +262,52 @@ func (c *Collector) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
+			if !c.waitForRoom(ctx) {
+				return
+			}
 			f := c.board()
 			if f == nil {
 				continue
 			}
 			took = c.fly(ctx, f)
 		case <-timer.C:
+			if !c.hasRoom() {
+				took = 0 // whoever reads has a snapshot that is not old
+				break
+			}
 			took = c.sample(ctx)
 		}
 		timer.Reset(max(sampleEvery, sampleShare*took))
 	}
+}
+
+// hasRoom reports whether another snapshot can be made.
+func (c *Collector) hasRoom() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.leased) < maxLeased
+}
+
+// waitForRoom waits until another snapshot can be made. Who has read one for so
+// long that patience ends loses it. It returns false once ctx is done.
+func (c *Collector) waitForRoom(ctx context.Context) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for !c.hasRoom() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-c.freed:
+		case <-timer.C:
+			c.mu.Lock()
+			if len(c.leased) > 0 {
+				c.leased[0].evict()
+			}
+			c.mu.Unlock()
+			timer.Reset(patience)
+		}
+	}
+	return true
 }
 
 // board closes the pending flight for boarding and returns it, or nil if
@@ -292,7 +348,9 @@ func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 	defer c.mu.Unlock()
 	f.part = model.Snapshot{}
 	f.lease, f.err, f.ownersErr = &lease{snap: snap, readers: f.waiting, flight: f}, stopped(ctx, err), stopped(ctx, ownersErr)
-	c.leased = append(c.leased, f)
+	if f.evictable {
+		c.leased = append(c.leased, f)
+	}
 	if err != nil || f.waiting == 0 {
 		if len(f.followers) > 0 {
 			f.lease.snap = new(model.Snapshot) // they may be reading what came before the error
@@ -353,6 +411,10 @@ func (c *Collector) collect(ctx context.Context, f *flight) (*model.Snapshot, ti
 	}
 	snap.NetNS, snap.NetNSLabels = c.options.Self, c.namespaces.names
 	c.history.end(c.namespaces.dumped)
+	c.latest = len(snap.Sockets)
+	if c.options.OnDump != nil {
+		c.options.OnDump(len(snap.Sockets))
+	}
 	return snap, c.options.Clock() - snap.Began, nil
 }
 
@@ -360,13 +422,13 @@ func (c *Collector) collect(ctx context.Context, f *flight) (*model.Snapshot, ti
 func (c *Collector) blank() *model.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.leased) >= maxLeased {
-		c.leased[0].evict()
-	}
 	snap := new(model.Snapshot)
 	if last := len(c.idle) - 1; last >= 0 {
 		snap = c.idle[last]
 		c.idle = c.idle[:last]
+	} else if n := c.latest + c.latest/8; n > 0 {
+		// Grown bit by bit it would leave several times its size behind.
+		snap.Sockets, snap.Known = make([]model.Socket, 0, n), make([]model.Known, 0, n)
 	}
 	snap.Zones = nil // those who followed the last dump may have it still
 	snap.Owners, snap.Shared, snap.Containers = snap.Owners[:0], snap.Shared[:0], snap.Containers[:0]

@@ -34,24 +34,28 @@ func Whole(snap *model.Snapshot, release func()) *Following {
 // ended: with a hundred thousand sockets that saves the time that the reading
 // takes. Close must be called in the end.
 func (c *Collector) Follow(want Want) (*Following, error) {
-	return c.follow(want, want == Want{})
-}
-
-// follow returns a Following; with parts, of one that is told of the dump while
-// it goes on.
-func (c *Collector) follow(want Want, parts bool) (*Following, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f, err := c.boardLocked(want)
+	r, err := c.followLocked(want)
 	if err != nil {
 		return nil, err
 	}
-	r := &Following{c: c, f: f, want: want}
-	if parts {
+	r.f.evictable = true
+	if want == (Want{}) {
+		f := r.f
 		r.ready = make(chan struct{}, 1)
 		f.followers = append(f.followers, r)
 	}
 	return r, nil
+}
+
+// followLocked returns a Following that waits for the whole.
+func (c *Collector) followLocked(want Want) (*Following, error) {
+	f, err := c.boardLocked(want)
+	if err != nil {
+		return nil, err
+	}
+	return &Following{c: c, f: f, want: want}, nil
 }
 
 // Next waits until the dump has come further, or has ended, and returns the
@@ -101,8 +105,8 @@ func (r *Following) All(ctx context.Context) (*model.Snapshot, error) {
 	return snap, err
 }
 
-// Evicted is done when the snapshot has been read for so long that its memory
-// is needed: whoever waits for a slow client must then close it.
+// Evicted is done when the snapshot has been read for so long that others wait
+// for its memory: whoever waits for a slow client must then close it.
 func (r *Following) Evicted() context.Context {
 	if r.c == nil {
 		return context.Background()

@@ -180,3 +180,53 @@ func TestFollowerLeaves(t *testing.T) {
 		}
 	})
 }
+
+// There are at most two snapshots that are read while a third is made. Who comes then waits, and after two seconds the one
+// that was held longest is asked back.
+func TestSnapshotsAreBounded(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{longDump(1)}}
+	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		began := time.Now()
+		var held [2]*collector.Following
+		for i := range held {
+			var err error
+			if held[i], err = c.Follow(collector.Want{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := held[i].All(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("two snapshots took %v, want no wait", took)
+		}
+		go func() {
+			<-held[0].Evicted().Done()
+			held[0].Close()
+		}()
+		third, err := c.Follow(collector.Want{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := third.All(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("the third came after %v, want 2s", took)
+		}
+		if held[1].Evicted().Err() != nil {
+			t.Error("both were asked back")
+		}
+		held[1].Close()
+		third.Close()
+		// Whoever waits for nobody is not counted.
+		for range 5 {
+			if _, _, err := c.Snapshot(ctx, collector.Want{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("five more came after %v, want no wait", took)
+		}
+	})
+}

@@ -29,11 +29,13 @@ type HostOptions struct {
 	// Owners, unless it is nil, finds the owners of sockets in place of a walk of
 	// /proc.
 	Owners OwnerFinder
-	// Services, CommandLines, Engines and OnSampleError are those of Options.
+	// Services, CommandLines, Engines, OnSampleError and OnDump are those of
+	// Options.
 	Services      *service.Table
 	CommandLines  process.CommandLines
 	Engines       func() *container.List
 	OnSampleError func(error)
+	OnDump        func(sockets int)
 }
 
 // NewHost returns a Collector of this host. The calling thread is in the
@@ -68,6 +70,7 @@ func NewHost(o HostOptions) (*Collector, error) {
 		Clock:         clock,
 		IDs:           model.NewConnectionIDs(boot),
 		OnSampleError: o.OnSampleError,
+		OnDump:        o.OnDump,
 	}), nil
 }
 

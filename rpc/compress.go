@@ -18,7 +18,7 @@ func compressed(next http.Handler) http.Handler {
 		gzhttp.MinSize(minCompressed),
 		gzhttp.CompressionLevel(gzip.BestSpeed),
 		gzhttp.ZstdCompressionLevel(int(zstd.SpeedFastest)),
-		gzhttp.ContentTypes([]string{"application/json", "text/plain", "application/openmetrics-text"}),
+		gzhttp.ContentTypes([]string{"application/json", "application/yaml", "text/plain", "application/openmetrics-text"}),
 	)
 	if err != nil {
 		panic(err) // only for a level that does not exist

@@ -36,6 +36,7 @@ func sized(n int) http.Handler {
 			_, _ = io.WriteString(w, line)
 		}
 	})
+	opts.OpenAPI = Document("application/yaml", text(n))
 	opts.Health = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/octet-stream")
 		_, _ = io.WriteString(w, text(n))
@@ -98,6 +99,7 @@ func TestCompression(t *testing.T) {
 		{"/metrics", "zstd", large, "zstd"},
 		{"/metrics", "gzip", 1023, ""},
 		{"/metrics", "", large, ""},
+		{"/openapi.yaml", "gzip", large, "gzip"},
 		{"/healthz", "gzip", large, ""}, // not of a type that is text
 	} {
 		t.Run(fmt.Sprintf("%s %q %d", test.path, test.accept, test.size), func(t *testing.T) {

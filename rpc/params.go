@@ -1,9 +1,11 @@
 package rpc
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -183,10 +185,23 @@ func abridged(s string) string {
 
 // decode reads one JSON value of the given type. null is none.
 func decode[T bool | int32 | string | uint16](value []byte) (v T, err error) {
-	if value[0] == 'n' || json.Unmarshal(value, &v) != nil {
+	if value[0] == 'n' || json.Unmarshal(whole(value), &v) != nil {
 		return v, errWrong
 	}
 	return v, nil
+}
+
+// whole returns a number that has a fraction or an exponent, and is whole, as Go reads an integer: to JSON Schema, and
+// to the clients that have only one type of number, 1.0 is 1. Any other value is returned as it is.
+func whole(value []byte) []byte {
+	if c := value[0]; c != '-' && (c < '0' || c > '9') || bytes.IndexAny(value, ".eE") < 0 {
+		return value
+	}
+	f, err := strconv.ParseFloat(string(value), 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
+		return value
+	}
+	return strconv.AppendInt(nil, int64(f), 10)
 }
 
 // decodeList reads an array of one or more, or, where single is set, one value by itself.

@@ -56,6 +56,9 @@ func TestConnectionsParams(t *testing.T) {
 		{`[]`, connectionsParams{}},
 		{" [\n] ", connectionsParams{}},
 
+		{`{"pid":7.0,"scope":1e3,"limit":2147483647.0}`, connectionsParams{filter: model.Filter{PID: 7}, scope: 1000, limit: 2147483647}},
+		{`{"local_port":[1.0,6.5535E4]}`, filtered(model.Filter{LocalPorts: []uint16{1, 65535}})},
+
 		{`{"incoming":true}`, filtered(model.Filter{Incoming: &yes})},
 		{`{"incoming":false}`, filtered(model.Filter{Incoming: &no})},
 		{` {"in\u0063oming" : true } `, filtered(model.Filter{Incoming: &yes})},
@@ -168,7 +171,8 @@ func TestConnectionsParamsThatAreWrong(t *testing.T) {
 		{`{"local_port":-1}`, "local_port: " + wantPort + ", not -1"},
 		{`{"local_port":65536}`, "local_port: " + wantPort + ", not 65536"},
 		{`{"local_port":1.5}`, "local_port: " + wantPort + ", not 1.5"},
-		{`{"local_port":1e3}`, "local_port: " + wantPort + ", not 1e3"},
+		{`{"local_port":1e5}`, "local_port: " + wantPort + ", not 1e5"},
+		{`{"local_port":1e400}`, "local_port: " + wantPort + ", not 1e400"},
 		{`{"local_port":[]}`, "local_port: " + wantOneValue},
 		{`{"local_port":[1,0]}`, "local_port: " + wantPort + ", not [1,0]"},
 		{`{"local_port":[1,[2]]}`, "local_port: " + wantPort + ", not [1,[2]]"},
@@ -210,7 +214,9 @@ func TestConnectionsParamsThatAreWrong(t *testing.T) {
 		{`{"limit":0}`, "limit: " + wantLimit + ", not 0"},
 		{`{"limit":-1}`, "limit: " + wantLimit + ", not -1"},
 		{`{"limit":2147483648}`, "limit: " + wantLimit + ", not 2147483648"},
-		{`{"limit":1.0}`, "limit: " + wantLimit + ", not 1.0"},
+		{`{"limit":1.5}`, "limit: " + wantLimit + ", not 1.5"},
+		{`{"limit":0.0}`, "limit: " + wantLimit + ", not 0.0"},
+		{`{"limit":2147483648.0}`, "limit: " + wantLimit + ", not 2147483648.0"},
 		{`{"limit":true}`, "limit: " + wantLimit + ", not true"},
 
 		{`{"extended":null}`, "extended: " + wantBool + ", not null"},

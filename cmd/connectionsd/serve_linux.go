@@ -23,6 +23,7 @@ import (
 	"github.com/connectionsd/connectionsd/collector/container"
 	"github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/collector/service"
+	"github.com/connectionsd/connectionsd/docs"
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
@@ -65,6 +66,7 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	host, err := collector.NewHost(collector.HostOptions{
 		NetNS: cfg.NetNS, Owners: owners.finder, Services: services, CommandLines: cfg.CommandLines, Engines: engines.Current,
 		OnSampleError: func(err error) { log.Error().Err(err).Msg("sample failed") },
+		OnDump:        new(memoryFollower).dumped,
 	})
 	if err != nil {
 		return err
@@ -112,6 +114,7 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services 
 	router.HandleStream("get_connections", connections)
 	router.Handle("get_info", node.GetInfo)
 	router.Handle("get_version", node.GetVersion)
+	router.Handle("rpc.discover", rpc.Discover(docs.OpenRPC()))
 	bare := rpc.NewRouter(log)
 	bare.HandleStream("get_connections", connections)
 	bare.Handle("get_info", node.GetInfo)
@@ -123,6 +126,7 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services 
 		Bare:           bare,
 		Queries:        map[string]rpc.QueryParams{"get_connections": rpc.ConnectionsQuery},
 		Connections:    rpc.RESTConnections(host, services, cfg.Scope, log),
+		OpenAPI:        rpc.Document("application/yaml", docs.OpenAPI()),
 		Health:         rpc.Health(),
 		Ready:          rpc.Ready(host.LastDump, degraded.list),
 		Metrics:        metrics,
