@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -38,12 +39,20 @@ type connectionsd struct {
 // one, and waits until it listens.
 func serve(t *testing.T, args ...string) *connectionsd {
 	t.Helper()
+	return serveAs(t, nil, args...)
+}
+
+// serveAs is serve as another user; nil is the test's own.
+func serveAs(t *testing.T, user *syscall.Credential, args ...string) *connectionsd {
+	t.Helper()
 	path, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, append([]string{"serve", "--rpc-bind-port", "0"}, args...)...)
-	cmd.Env = []string{"CONNECTIONSD_LOG_FORMAT=json", "CONNECTIONSD_RATE_LIMIT=0"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
+	// Of other namespaces of this host only the tests of containers want to know.
+	cmd.Env = []string{"CONNECTIONSD_LOG_FORMAT=json", "CONNECTIONSD_RATE_LIMIT=0", "CONNECTIONSD_NETNS=self", "CONNECTIONSD_CONTAINER_API=none"}
 	stdout, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,8 +1,9 @@
 //go:build linux && interop
 
 // Package interop_test holds the daemon against real peers: monerod, whose
-// answers it has to give, and the clients that people read a Monero node with.
-// The peers come from the script setup; `make interop` runs it first.
+// answers it has to give, the clients that people read a Monero node with, and
+// the container engines and servers whose sockets it shows. The peers come from
+// the script setup; `make interop` runs it first.
 //
 // Everything happens in a network namespace of its own, in which the hosts of
 // the tests are addresses of the loopback interface.

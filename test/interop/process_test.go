@@ -29,8 +29,10 @@ func start(t *testing.T, cmd *exec.Cmd, log string) *process {
 		cmd.Stdout = file
 	}
 	cmd.Stderr = file
-	// Nothing is left if the tests are killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // nothing is left if the tests are killed
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", cmd.Path, err)
 	}
