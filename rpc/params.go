@@ -194,7 +194,7 @@ func decode[T bool | int32 | string | uint16](value []byte) (v T, err error) {
 // whole returns a number that has a fraction or an exponent, and is whole, as Go reads an integer: to JSON Schema, and
 // to the clients that have only one type of number, 1.0 is 1. Any other value is returned as it is.
 func whole(value []byte) []byte {
-	if c := value[0]; c != '-' && (c < '0' || c > '9') || bytes.IndexAny(value, ".eE") < 0 {
+	if c := value[0]; c != '-' && (c < '0' || c > '9') || !bytes.ContainsAny(value, ".eE") {
 		return value
 	}
 	f, err := strconv.ParseFloat(string(value), 64)
