@@ -82,7 +82,7 @@ type Collector struct {
 	wake, freed chan struct{}
 
 	mu       sync.Mutex
-	pending  *flight // not begun yet; requests still board it
+	pending  []*flight // not begun yet, the oldest first; requests still board them
 	stopped  bool
 	lastDump error
 	idle     []*model.Snapshot // for reuse
@@ -91,9 +91,10 @@ type Collector struct {
 
 // flight is a dump and those who wait for it.
 type flight struct {
-	// want, waiting and followers are guarded by Collector.mu until the dump
-	// begins, waiting until it has ended.
+	// What is wanted is guarded by Collector.mu until the dump begins, waiting
+	// until it has ended.
 	want      Want
+	only      sockdiag.Only
 	waiting   int
 	followers []*Following // those of the waiting who read while the dump goes on
 	// part is what is known while the dump goes on. begunAnew is set where a
@@ -152,7 +153,7 @@ func New(o Options) *Collector {
 // The error is that of the dump, or ErrStopped, or the cause of ctx.
 func (c *Collector) Snapshot(ctx context.Context, want Want) (snap *model.Snapshot, release func(), err error) {
 	c.mu.Lock()
-	f, err := c.followLocked(want)
+	f, err := c.followLocked(want, nil)
 	c.mu.Unlock()
 	if err != nil {
 		return nil, nil, err
@@ -165,22 +166,32 @@ func (c *Collector) Snapshot(ctx context.Context, want Want) (snap *model.Snapsh
 	return snap, f.Close, nil
 }
 
-// boardLocked adds one who waits to the flight that has not begun yet.
-func (c *Collector) boardLocked(want Want) (*flight, error) {
+// boardLocked adds one who waits to the flight that has not begun yet and has
+// the same sockets.
+func (c *Collector) boardLocked(want Want, only sockdiag.Only) (*flight, error) {
 	if c.stopped {
 		return nil, ErrStopped
 	}
-	if c.pending == nil {
-		c.pending = &flight{done: make(chan struct{})}
-		c.pending.evicted, c.pending.evict = context.WithCancel(context.Background())
+	at := slices.IndexFunc(c.pending, func(f *flight) bool { return f.only == only })
+	if at < 0 {
+		at = len(c.pending)
+		f := &flight{only: only, done: make(chan struct{})}
+		f.evicted, f.evict = context.WithCancel(context.Background())
+		c.pending = append(c.pending, f)
 	}
-	c.pending.want = c.pending.want.and(want)
-	c.pending.waiting++
+	f := c.pending[at]
+	f.want = f.want.and(want)
+	f.waiting++
+	c.wakeUp()
+	return f, nil
+}
+
+// wakeUp tells Run that a flight is pending.
+func (c *Collector) wakeUp() {
 	select {
 	case c.wake <- struct{}{}:
-	default: // Run has been woken already
+	default: // it has been told already
 	}
-	return c.pending, nil
 }
 
 // LastDump returns the error of the latest dump, and ErrNoDump before the
@@ -234,7 +245,7 @@ func (c *Collector) releaseLocked(l *lease) {
 	}
 	s := l.snap
 	// One that grew for many more sockets than there are now is let go.
-	if len(c.idle) < maxIdle && cap(s.Sockets) <= 4*len(s.Sockets)+shrinkAbove {
+	if len(c.idle) < maxIdle && (l.flight == nil || l.flight.only.All()) && cap(s.Sockets) <= 4*len(s.Sockets)+shrinkAbove {
 		c.idle = append(c.idle, s)
 	}
 }
@@ -270,10 +281,12 @@ func (c *Collector) Run(ctx context.Context) {
 				continue
 			}
 			took = c.fly(ctx, f)
+			if !f.only.All() {
+				continue // it is no sample of all sockets
+			}
 		case <-timer.C:
 			if !c.hasRoom() {
-				took = 0 // whoever reads has a snapshot that is not old
-				break
+				break // whoever reads has a snapshot that is not old
 			}
 			took = c.sample(ctx)
 		}
@@ -310,17 +323,24 @@ func (c *Collector) waitForRoom(ctx context.Context) bool {
 	return true
 }
 
-// board closes the pending flight for boarding and returns it, or nil if
+// board closes the oldest pending flight for boarding and returns it, or nil if
 // nobody waits any more.
 func (c *Collector) board() *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.pending
-	c.pending = nil
-	if f == nil || f.waiting == 0 {
-		return nil
+	for len(c.pending) > 0 {
+		f := c.pending[0]
+		c.pending = slices.Delete(c.pending, 0, 1)
+		if f.waiting == 0 {
+			f.evict() // frees the context
+			continue
+		}
+		if len(c.pending) > 0 {
+			c.wakeUp()
+		}
+		return f
 	}
-	return f
+	return nil
 }
 
 // fly makes the dump of a flight and returns how long the dump and the
@@ -398,11 +418,15 @@ func (c *Collector) sample(ctx context.Context) time.Duration {
 // that took. f is the flight it is for, nil for none. After an error the
 // snapshot is good for reuse only.
 func (c *Collector) collect(ctx context.Context, f *flight) (*model.Snapshot, time.Duration, error) {
-	snap := c.blank()
+	var only sockdiag.Only
+	if f != nil {
+		only = f.only
+	}
+	snap := c.blank(only)
 	snap.Began = c.options.Clock()
-	c.history.begin(snap)
+	c.history.begin(snap, only.All())
 	var err error
-	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], c.join(f, snap))
+	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()
@@ -410,6 +434,10 @@ func (c *Collector) collect(ctx context.Context, f *flight) (*model.Snapshot, ti
 		return snap, c.options.Clock() - snap.Began, err
 	}
 	snap.NetNS, snap.NetNSLabels = c.options.Self, c.namespaces.names
+	if !only.All() {
+		c.history.endPart()
+		return snap, c.options.Clock() - snap.Began, nil
+	}
 	c.history.end(c.namespaces.dumped)
 	c.latest = len(snap.Sockets)
 	if c.options.OnDump != nil {
@@ -418,8 +446,12 @@ func (c *Collector) collect(ctx context.Context, f *flight) (*model.Snapshot, ti
 	return snap, c.options.Clock() - snap.Began, nil
 }
 
-// blank returns a snapshot to fill.
-func (c *Collector) blank() *model.Snapshot {
+// blank returns a snapshot to fill. One of a few sockets is new: it would keep
+// the memory of many from those who need it.
+func (c *Collector) blank(only sockdiag.Only) *model.Snapshot {
+	if !only.All() {
+		return new(model.Snapshot)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	snap := new(model.Snapshot)
@@ -470,10 +502,10 @@ func (c *Collector) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = true
-	if f := c.pending; f != nil {
-		c.pending = nil
+	for _, f := range c.pending {
 		f.err = ErrStopped
 		f.evict()
 		close(f.done)
 	}
+	c.pending = nil
 }

@@ -32,11 +32,14 @@ func Whole(snap *model.Snapshot, release func()) *Following {
 
 // Follow is as Snapshot, for those who can begin to read before the dump has
 // ended: with a hundred thousand sockets that saves the time that the reading
-// takes. Close must be called in the end.
-func (c *Collector) Follow(want Want) (*Following, error) {
+// takes. Of what filter says, unless it is nil, the kernel looks at the states,
+// the ports and the remote addresses: the snapshot has all listening sockets,
+// and at least the connections that filter selects. Close must be called in the
+// end.
+func (c *Collector) Follow(want Want, filter *model.Filter) (*Following, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, err := c.followLocked(want)
+	r, err := c.followLocked(want, filter)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +53,12 @@ func (c *Collector) Follow(want Want) (*Following, error) {
 }
 
 // followLocked returns a Following that waits for the whole.
-func (c *Collector) followLocked(want Want) (*Following, error) {
-	f, err := c.boardLocked(want)
+func (c *Collector) followLocked(want Want, filter *model.Filter) (*Following, error) {
+	var only sockdiag.Only
+	if filter != nil {
+		only = sockdiag.NewOnly(filter)
+	}
+	f, err := c.boardLocked(want, only)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func pacedDial(kernel *sockdiagtest.Kernel) func() (sockdiag.Conn, error) {
 // follow reads a whole snapshot as it comes: the cookies in order, and how many there were at each step.
 func follow(ctx context.Context, t *testing.T, c *collector.Collector) (cookies []uint64, steps []int, err error) {
 	t.Helper()
-	following, err := c.Follow(collector.Want{})
+	following, err := c.Follow(collector.Want{}, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -155,7 +155,7 @@ func TestFollowerLeaves(t *testing.T) {
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{longDump(30)}}
 	run(t, pacedDial(kernel), nil, func(ctx context.Context, stop func(), c *collector.Collector) {
 		for range 10 {
-			following, err := c.Follow(collector.Want{})
+			following, err := c.Follow(collector.Want{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +175,7 @@ func TestFollowerLeaves(t *testing.T) {
 			t.Errorf("error %v, want %v", err, why)
 		}
 		stop()
-		if _, err := c.Follow(collector.Want{}); !errors.Is(err, collector.ErrStopped) {
+		if _, err := c.Follow(collector.Want{}, nil); !errors.Is(err, collector.ErrStopped) {
 			t.Errorf("error %v, want ErrStopped", err)
 		}
 	})
@@ -190,7 +190,7 @@ func TestSnapshotsAreBounded(t *testing.T) {
 		var held [2]*collector.Following
 		for i := range held {
 			var err error
-			if held[i], err = c.Follow(collector.Want{}); err != nil {
+			if held[i], err = c.Follow(collector.Want{}, nil); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := held[i].All(ctx); err != nil {
@@ -204,7 +204,7 @@ func TestSnapshotsAreBounded(t *testing.T) {
 			<-held[0].Evicted().Done()
 			held[0].Close()
 		}()
-		third, err := c.Follow(collector.Want{})
+		third, err := c.Follow(collector.Want{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

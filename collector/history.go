@@ -75,8 +75,11 @@ func newHistory(ids *model.ConnectionIDs) *history {
 }
 
 // begin starts a snapshot, which the sockets of its dumps are then joined to.
-func (h *history) begin(snap *model.Snapshot) {
-	h.round++
+// whole is whether it is to have all of them.
+func (h *history) begin(snap *model.Snapshot, whole bool) {
+	if whole {
+		h.round++
+	}
 	h.snap = snap
 	clear(h.listeners)
 	snap.Known = snap.Known[:0]
@@ -124,6 +127,13 @@ func (h *history) joinOne(s *model.Socket, known *model.Known) {
 	known.AgeExact = e.exact
 	known.Incoming = e.incoming
 	known.Download, known.Upload = e.rates(s)
+}
+
+// endPart closes a snapshot that has not all sockets: of those it lacks nothing
+// is forgotten, and none of the others is held to be new for it.
+func (h *history) endPart() {
+	h.snap.Known = h.snap.Known[:len(h.snap.Sockets)]
+	h.snap = nil
 }
 
 // end closes the snapshot, of which dumped are the namespaces.

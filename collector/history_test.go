@@ -17,7 +17,7 @@ func TestFirstSightInANamespaceThatIsFoundLate(t *testing.T) {
 		for i := range snap.Sockets {
 			snap.Sockets[i].Seen = at
 		}
-		h.begin(snap)
+		h.begin(snap, true)
 		h.join(snap.Sockets, 0)
 		h.end(dumped)
 		return snap.Known

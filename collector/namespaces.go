@@ -65,21 +65,22 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	}
 }
 
-// dump appends the sockets of all namespaces to dst, and tells join of them.
-func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, join sockdiag.Join) ([]model.Socket, error) {
+// dump appends the sockets of all namespaces that only says to dst, and all that
+// listen, and tells join of them.
+func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, join sockdiag.Join) ([]model.Socket, error) {
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
 	n.dumped = n.dumped[:0]
 	var err error
 	if n.want.Name == "" {
-		if dst, err = n.own.Dump(ctx, dst, join); err != nil {
+		if dst, err = dumpOne(ctx, n.own, dst, only, join); err != nil {
 			return dst, err
 		}
 		n.dumped = append(n.dumped, n.self)
 	}
 	for inode, other := range n.others {
-		dst, err = other.dumper.Dump(ctx, dst, join)
+		dst, err = dumpOne(ctx, other.dumper, dst, only, join)
 		switch {
 		case err == nil:
 			n.dumped = append(n.dumped, inode)
@@ -93,6 +94,19 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 		}
 	}
 	return dst, nil
+}
+
+// dumpOne appends the sockets of one namespace. Where it is not to have all, it
+// has the listening ones first, as a dump of all has: they tell who opened the
+// connections.
+func dumpOne(ctx context.Context, d *sockdiag.Dumper, dst []model.Socket, only sockdiag.Only, join sockdiag.Join) ([]model.Socket, error) {
+	if !only.All() {
+		var err error
+		if dst, err = d.Dump(ctx, dst, sockdiag.OnlyListeners(), join); err != nil {
+			return dst, err
+		}
+	}
+	return d.Dump(ctx, dst, only, join)
 }
 
 // left reports whether err means that a namespace is no longer where it was.

@@ -11,7 +11,7 @@ import (
 
 // Collector is where snapshots come from: a *collector.Collector, or a test's own. Its method is that one's.
 type Collector interface {
-	Follow(want collector.Want) (*collector.Following, error)
+	Follow(want collector.Want, filter *model.Filter) (*collector.Following, error)
 }
 
 // ConnectionsOptions are what get_connections answers with where the call does not say.
@@ -37,7 +37,7 @@ func GetConnections(c Collector, o ConnectionsOptions) StreamHandler {
 			p.scope = o.Scope
 		}
 		want := collector.Want{Owners: p.extended || p.filter.NeedsOwners(), Containers: p.extended}
-		following, scope, err := followScope(ctx, c, p.scope, want)
+		following, scope, err := followScope(ctx, c, p.scope, want, &p.filter)
 		if err != nil {
 			return err
 		}

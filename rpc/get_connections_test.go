@@ -24,11 +24,12 @@ type stillness struct {
 	snap     *model.Snapshot
 	err      error
 	wants    []collector.Want
+	filters  []*model.Filter
 	released int
 }
 
-func (s *stillness) Follow(want collector.Want) (*collector.Following, error) {
-	s.wants = append(s.wants, want)
+func (s *stillness) Follow(want collector.Want, filter *model.Filter) (*collector.Following, error) {
+	s.wants, s.filters = append(s.wants, want), append(s.filters, filter)
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -159,6 +160,30 @@ func TestGetConnections(t *testing.T) {
 				t.Errorf("released %d times, want once", c.released)
 			}
 		})
+	}
+}
+
+// What a filter says is for the kernel, but with a scope: whose connections those of a node are, others tell.
+func TestGetConnectionsHandsOnTheFilter(t *testing.T) {
+	for _, test := range []struct {
+		params string
+		port   uint16 // in the filter; 0: there is none
+	}{
+		{`{"local_port":18080}`, 18080},
+		{`{"local_port":18080,"extended":true}`, 18080},
+		{`{"local_port":18080,"scope":18080}`, 0},
+	} {
+		c := &stillness{snap: monerodsSnapshot()}
+		if _, err := gathered(GetConnections(c, ConnectionsOptions{}))(t.Context(), json.RawMessage(test.params), nil); err != nil {
+			t.Fatal(err)
+		}
+		var port uint16
+		if f := c.filters[0]; f != nil {
+			port = f.LocalPorts[0]
+		}
+		if port != test.port {
+			t.Errorf("%s: filter for port %d, want %d", test.params, port, test.port)
+		}
 	}
 }
 
@@ -310,7 +335,7 @@ func BenchmarkGetConnections(b *testing.B) {
 				out := Reply{send: func([]byte) error { return nil }}
 				b.ReportAllocs()
 				for b.Loop() {
-					c.wants, out.Buf = c.wants[:0], out.Buf[:0]
+					c.wants, c.filters, out.Buf = c.wants[:0], c.filters[:0], out.Buf[:0]
 					if err := handler(context.Background(), json.RawMessage(params), &out); err != nil {
 						b.Fatal(err)
 					}

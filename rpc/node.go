@@ -142,7 +142,7 @@ type counts struct {
 }
 
 func (n *Node) count(ctx context.Context) (c counts, err error) {
-	following, scope, err := followScope(ctx, n.Collector, n.Scope, collector.Want{})
+	following, scope, err := followScope(ctx, n.Collector, n.Scope, collector.Want{}, nil)
 	if err != nil {
 		return c, err
 	}

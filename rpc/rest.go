@@ -80,7 +80,7 @@ func restParams(raw string) (p connectionsParams, err error) {
 // not long that is before the first byte is sent.
 func (h *restConnections) answer(ctx context.Context, p *connectionsParams, out *Reply) error {
 	want := collector.Want{Owners: true, ListenerOwners: p.filter.NeedsOwners(), Containers: true, Listeners: true}
-	following, scope, err := followScope(ctx, h.collector, p.scope, want)
+	following, scope, err := followScope(ctx, h.collector, p.scope, want, nil)
 	if err != nil {
 		return err
 	}

@@ -503,7 +503,7 @@ func BenchmarkRESTConnections(b *testing.B) {
 			w := nowhere{http.Header{}}
 			b.ReportAllocs()
 			for b.Loop() {
-				c.wants = c.wants[:0]
+				c.wants, c.filters = c.wants[:0], c.filters[:0]
 				h.ServeHTTP(w, request)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/socket")

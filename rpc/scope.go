@@ -19,15 +19,15 @@ func scopeUnseen(port uint16) *jsonrpc2.Error {
 		fmt.Sprintf("scope: the owner of the listener on port %d cannot be seen: the daemon must run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH", port))
 }
 
-// followScope follows a snapshot that has what want says and, unless port is 0, waits for the whole of it and its scope of
-// that port. A listener whose owner is not seen is looked for once more: while a node restarts its process may leave
-// between the dump and the look at the processes.
-func followScope(ctx context.Context, c Collector, port uint16, want collector.Want) (*collector.Following, model.Scope, error) {
+// followScope follows a snapshot that has what want says, of the connections that filter selects (nil: of all). Unless
+// port is 0, it waits for the whole of one of all connections and for its scope of that port. A listener whose owner is not
+// seen is looked for once more: while a node restarts its process may leave between the dump and the look at the processes.
+func followScope(ctx context.Context, c Collector, port uint16, want collector.Want, filter *model.Filter) (*collector.Following, model.Scope, error) {
 	if port != 0 {
-		want.Owners, want.ListenerOwners = true, true
+		want.Owners, want.ListenerOwners, filter = true, true, nil
 	}
 	for again := true; ; again = false {
-		following, err := c.Follow(want)
+		following, err := c.Follow(want, filter)
 		if err != nil {
 			return nil, model.Scope{}, fmt.Errorf("take a snapshot: %w", err)
 		}

@@ -56,7 +56,7 @@ func (o listOptions) output(ctx context.Context, c rpc.Collector) ([]byte, error
 		err := rpc.GetConnections(c, rpc.ConnectionsOptions{})(ctx, params, &result)
 		return append(result.Buf, '\n'), err
 	}
-	following, err := c.Follow(collector.Want{Owners: true})
+	following, err := c.Follow(collector.Want{Owners: true}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("take a snapshot: %w", err)
 	}

@@ -18,7 +18,7 @@ type oneLook struct {
 	released bool
 }
 
-func (l *oneLook) Follow(want collector.Want) (*collector.Following, error) {
+func (l *oneLook) Follow(want collector.Want, _ *model.Filter) (*collector.Following, error) {
 	l.want = want
 	if l.err != nil {
 		return nil, l.err

@@ -90,18 +90,23 @@ func (d *Dumper) Close() {
 // before all others (inet_diag_dump_icsk in net/ipv4/inet_diag.c).
 type Join func(sockets []model.Socket, from int)
 
-// Dump appends every TCP socket of the namespace to dst, once each, but those
-// in TIME_WAIT and CLOSE, and returns the extended slice. Of a socket that the
+// Dump appends every TCP socket of the namespace that only says to dst, once
+// each, but those in TIME_WAIT and CLOSE, and returns the extended slice. A
+// kernel too old to leave sockets out gives all of them. Of a socket that the
 // kernel repeats, the first word is kept. join, unless it is nil, is told of
 // them as they come. After an error dst is returned as it came.
-func (d *Dumper) Dump(ctx context.Context, dst []model.Socket, join Join) ([]model.Socket, error) {
+func (d *Dumper) Dump(ctx context.Context, dst []model.Socket, only Only, join Join) ([]model.Socket, error) {
 	start := len(dst)
 	if join == nil {
 		join = func([]model.Socket, int) {}
 	}
 	var err error
 	for range attempts {
-		dst, err = d.attempt(ctx, dst[:start], join)
+		dst, err = d.attempt(ctx, dst[:start], only, join)
+		if errors.Is(err, unix.EINVAL) && only.bytecode != "" {
+			only.bytecode = ""
+			continue
+		}
 		if !errors.Is(err, ErrInterrupted) && !errors.Is(err, unix.ENOBUFS) {
 			break
 		}
@@ -115,11 +120,11 @@ func (d *Dumper) Dump(ctx context.Context, dst []model.Socket, join Join) ([]mod
 
 // attempt makes one dump. After an error the socket is closed, so that what is
 // left of a failed dump cannot be taken for an answer to the next.
-func (d *Dumper) attempt(ctx context.Context, dst []model.Socket, join Join) ([]model.Socket, error) {
+func (d *Dumper) attempt(ctx context.Context, dst []model.Socket, only Only, join Join) ([]model.Socket, error) {
 	if err := d.open(); err != nil {
 		return dst, err
 	}
-	dst, err := d.ask(ctx, dst, join)
+	dst, err := d.ask(ctx, dst, only, join)
 	if err != nil {
 		d.Close()
 	}
@@ -145,13 +150,17 @@ func (d *Dumper) open() error {
 }
 
 // ask sends the request and reads the answer.
-func (d *Dumper) ask(ctx context.Context, dst []model.Socket, join Join) ([]model.Socket, error) {
-	req := newRequest(allStates)
+func (d *Dumper) ask(ctx context.Context, dst []model.Socket, only Only, join Join) ([]model.Socket, error) {
+	req := newRequest(only)
 	if err := d.conn.Send(req); err != nil {
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
-	clear(d.index)
-	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, index: d.index, join: join}
+	index := d.index
+	if !only.All() {
+		index = make(map[uint64]struct{}) // to clear that of a large dump takes longer than this
+	}
+	clear(index)
+	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, index: index, join: join}
 	for range inTurns {
 		datagram := d.receive(ctx, d.buf)
 		var err error

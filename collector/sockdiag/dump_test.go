@@ -71,7 +71,7 @@ func dump(t *testing.T, k *sockdiagtest.Kernel) ([]model.Socket, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
-	got, err := d.Dump(ctx, nil, nil)
+	got, err := d.Dump(ctx, nil, sockdiag.Only{}, nil)
 	if n := k.Open(); err != nil && n != 0 {
 		t.Errorf("%d netlink sockets were left open after an error", n)
 	}
@@ -173,7 +173,7 @@ func TestDumpsShareASocket(t *testing.T) {
 		cookie uint64
 		dialed int
 	}{{1, 1}, {2, 1}, {0, 1}, {3, 2}} {
-		got, err := d.Dump(t.Context(), nil, nil)
+		got, err := d.Dump(t.Context(), nil, sockdiag.Only{}, nil)
 		if want.cookie == 0 {
 			if !errors.Is(err, unix.ENOMEM) {
 				t.Errorf("error %v, want ENOMEM", err)
@@ -292,7 +292,7 @@ func TestDumpAppends(t *testing.T) {
 	k := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets(sockdiagtest.Payload(socket(1)))}}
 	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
 	first := []model.Socket{socket(9)}
-	got, err := d.Dump(t.Context(), first, nil)
+	got, err := d.Dump(t.Context(), first, sockdiag.Only{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestDumpEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("the client left")
 	cancel(why)
-	_, err := sockdiag.New(k.Dial, func() time.Duration { return 0 }, 1).Dump(ctx, nil, nil)
+	_, err := sockdiag.New(k.Dial, func() time.Duration { return 0 }, 1).Dump(ctx, nil, sockdiag.Only{}, nil)
 	if !errors.Is(err, why) {
 		t.Errorf("error %v, want %q", err, why)
 	}

@@ -46,7 +46,7 @@ func TestLongDump(t *testing.T) {
 		d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
 		for range 2 { // the second one uses the buffers of the first
 			var joined heard
-			got, err := d.Dump(t.Context(), nil, joined.join)
+			got, err := d.Dump(t.Context(), nil, sockdiag.Only{}, joined.join)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +78,7 @@ func TestJoinIsToldOfADumpThatBeginsAnew(t *testing.T) {
 	var joined heard
 	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
 	defer d.Close()
-	got, err := d.Dump(t.Context(), nil, joined.join)
+	got, err := d.Dump(t.Context(), nil, sockdiag.Only{}, joined.join)
 	if err != nil || len(got) != 3 {
 		t.Fatalf("%d sockets, error %v, want 3", len(got), err)
 	}
@@ -132,7 +132,7 @@ func TestLongDumpEndsWithItsContext(t *testing.T) {
 			cancel(why)
 		}
 	}
-	if _, err := d.Dump(ctx, nil, leave); !errors.Is(err, why) {
+	if _, err := d.Dump(ctx, nil, sockdiag.Only{}, leave); !errors.Is(err, why) {
 		t.Errorf("error %v, want %q", err, why)
 	}
 	if n := k.Open(); n != 0 {

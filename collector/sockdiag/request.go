@@ -34,17 +34,25 @@ var allStates = model.States(
 	model.CloseWait, model.LastAck, model.Listen, model.Closing,
 )
 
+// connectionStates are those without LISTEN.
+var connectionStates = allStates &^ model.States(model.Listen)
+
 // request is struct inet_diag_req of include/uapi/linux/inet_diag.h. The
-// socket id is left zero: it filters nothing in a dump.
+// socket id is left zero: it filters nothing in a dump. Bytecode, if there is
+// any, follows as the attribute INET_DIAG_REQ_BYTECODE.
 type request struct {
-	states model.StateSet
+	states   model.StateSet
+	bytecode string
 }
 
 // sizeofRequest is sizeof(struct inet_diag_req).
 const sizeofRequest = 60
 
+// attrBytecode is INET_DIAG_REQ_BYTECODE.
+const attrBytecode = 1
+
 // Len and Serialize make request an nl.NetlinkRequestData.
-func (r request) Len() int { return sizeofRequest }
+func (r request) Len() int { return len(r.Serialize()) }
 
 // Serialize returns the 60 bytes of struct inet_diag_req: family, src_len,
 // dst_len, ext (one byte each), id (48), states (4), dbs (4). The kernel
@@ -54,11 +62,20 @@ func (r request) Serialize() []byte {
 	b[0] = unix.AF_INET
 	b[3] = 1 << (attrInfo - 1) // the other attributes come unasked
 	binary.NativeEndian.PutUint32(b[52:], uint32(r.states))
-	return b
+	if r.bytecode == "" {
+		return b
+	}
+	b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofNlAttr+len(r.bytecode)))
+	b = binary.NativeEndian.AppendUint16(b, attrBytecode)
+	return append(b, r.bytecode...) // whose length is a multiple of four
 }
 
-func newRequest(states model.StateSet) *nl.NetlinkRequest {
+func newRequest(only Only) *nl.NetlinkRequest {
+	states := allStates
+	if only.states != 0 {
+		states &= only.states
+	}
 	req := nl.NewNetlinkRequest(getSock, unix.NLM_F_DUMP)
-	req.AddData(request{states: states})
+	req.AddData(request{states: states, bytecode: only.bytecode})
 	return req
 }

@@ -19,7 +19,8 @@ import (
 const replaced = 100
 
 // owners measures how long it takes to find the process of each socket.
-func owners(ctx context.Context, of size) (_ *table, err error) {
+func owners(ctx context.Context, o options) (_ *section, err error) {
+	of := o.size
 	made, err := makeSockets(ctx, of)
 	if err != nil {
 		return nil, err
@@ -52,20 +53,18 @@ func owners(ctx context.Context, of size) (_ *table, err error) {
 	}
 	byWalk := func() error { return l.find(ctx, walk) }
 	rows, err := measure(of.runs, []task{
-		{"bare dump", nil, func() error { return bare.dump(ctx) }, "of the sockets by sock_diag, thrown away"},
-		{"BPF", same, func() error { return l.find(ctx, iterator) }, ""},
-		{"/proc, cold", cold, byWalk, "by a Finder that remembers nothing"},
-		{"/proc, with memory", same, byWalk, "of the same sockets as at the last look"},
-		{"/proc, with memory, some new", some, byWalk, fmt.Sprintf("with %d sockets replaced since the last look", 2*replaced*of.processes)},
-		{"ss -tinapH", nil, func() error { return exec.CommandContext(ctx, "ss", "-tinapH").Run() }, "with a dump, and its output thrown away"},
+		{name: bareName, run: func() error { return bare.dump(ctx) }, note: "of the sockets by sock_diag, thrown away"},
+		{name: "BPF", prepare: same, run: func() error { return l.find(ctx, iterator) }},
+		{name: "/proc, cold", prepare: cold, run: byWalk, note: "by a Finder that remembers nothing"},
+		{name: "/proc, with memory", prepare: same, run: byWalk, note: "of the same sockets as at the last look"},
+		{name: "/proc, with memory, some new", prepare: some, run: byWalk, note: fmt.Sprintf("with %d sockets replaced since the last look", 2*replaced*of.processes)},
+		{name: ssOwnersName, run: func() error { return exec.CommandContext(ctx, "ss", "-tinapH").Run() }, note: "with a dump, and its output thrown away"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &table{
-		title: fmt.Sprintf("Owners of %d TCP sockets in %d processes; medians of %d runs", len(l.sockets), of.processes, of.runs),
-		rows:  rows,
-	}, nil
+	title := fmt.Sprintf("Owners of %d TCP sockets in %d processes; medians of %d runs", len(l.sockets), of.processes, of.runs)
+	return &section{tables: []*table{timings(title, rows)}}, nil
 }
 
 // finder is an owner.Finder or an owner.Iterator.
@@ -83,7 +82,7 @@ type lookup struct {
 
 // dump sees which sockets there are.
 func (l *lookup) dump(ctx context.Context) (err error) {
-	if l.sockets, err = l.dumper.Dump(ctx, l.sockets[:0], nil); err != nil {
+	if l.sockets, err = l.dumper.Dump(ctx, l.sockets[:0], sockdiag.Only{}, nil); err != nil {
 		return err
 	}
 	l.again()

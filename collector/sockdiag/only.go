@@ -1,0 +1,138 @@
+//go:build linux
+
+package sockdiag
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// Only says which sockets a dump is to have. The kernel leaves out the others,
+// so that a dump of few of many sockets costs the walk of the tables and not
+// the copy. The zero Only is all of them. Two that are equal ask for the same.
+type Only struct {
+	states   model.StateSet // empty: all
+	bytecode string         // INET_DIAG_REQ_BYTECODE
+}
+
+// NewOnly returns the Only of the connections for what a filter says of states,
+// ports and remote addresses. What else it says is the reader's to look at.
+func NewOnly(f *model.Filter) Only {
+	var groups []alternatives
+	add := func(a alternatives) {
+		if len(a) > 0 {
+			groups = append(groups, a)
+		}
+	}
+	add(ports(opLocalPort, f.LocalPorts))
+	add(ports(opRemotePort, f.RemotePorts))
+	add(networks(f.RemoteAddresses))
+	o := Only{states: f.States, bytecode: string(program(groups))}
+	if o.states == 0 && o.bytecode != "" {
+		o.states = connectionStates
+	}
+	return o
+}
+
+// All reports whether o leaves nothing out.
+func (o Only) All() bool { return o == Only{} }
+
+// OnlyListeners is the Only of the listening sockets, which costs no walk of the
+// table of connections.
+func OnlyListeners() Only { return Only{states: model.States(model.Listen)} }
+
+// Operations of inet_diag_bc_op (include/uapi/linux/inet_diag.h).
+const (
+	opJump          = 1  // INET_DIAG_BC_JMP
+	opRemoteAddress = 8  // INET_DIAG_BC_D_COND
+	opLocalPort     = 11 // INET_DIAG_BC_S_EQ, Linux 4.16
+	opRemotePort    = 12 // INET_DIAG_BC_D_EQ
+)
+
+// sizeofOp is sizeof(struct inet_diag_bc_op): code (u8), yes (u8), no (u16).
+const sizeofOp = 4
+
+// alternatives are conditions of which one has to hold.
+type alternatives []condition
+
+// condition is one comparison: an operation and the bytes of its operand.
+type condition struct {
+	code    byte
+	operand []byte
+}
+
+func (c condition) size() int { return sizeofOp + len(c.operand) }
+
+// ports are the conditions that a port is one of several. The operand is the
+// member no of another inet_diag_bc_op.
+func ports(code byte, ports []uint16) (a alternatives) {
+	for _, port := range ports {
+		operand := make([]byte, sizeofOp)
+		binary.NativeEndian.PutUint16(operand[2:], port)
+		a = append(a, condition{code, operand})
+	}
+	return a
+}
+
+// networks are the conditions that the remote address is in one of several. The
+// operand is struct inet_diag_hostcond: family (u8), prefix_len (u8), two bytes
+// of padding, port (int, -1 for any), and the address. The kernel takes an
+// IPv4-mapped address for IPv4.
+func networks(networks []netip.Prefix) (a alternatives) {
+	for _, network := range networks {
+		addr := network.Addr()
+		operand := []byte{unix.AF_INET, byte(network.Bits()), 0, 0}
+		if addr.Is6() {
+			operand[0] = unix.AF_INET6
+		}
+		operand = binary.NativeEndian.AppendUint32(operand, ^uint32(0))
+		a = append(a, condition{opRemoteAddress, append(operand, addr.AsSlice()...)})
+	}
+	return a
+}
+
+// program returns the bytecode that takes a socket for which, of every group,
+// one condition holds (inet_diag_bc_run in net/ipv4/inet_diag.c). Each operation
+// says how many bytes to go on if it holds, and how many if not; a socket is
+// taken where that ends just behind the last, and refused where it ends four
+// bytes further.
+//
+// A condition can only go on a few bytes if it holds, so behind each but the
+// last of a group stands a jump over the rest of the group.
+func program(groups []alternatives) (code []byte) {
+	size := 0
+	for _, group := range groups {
+		size += group.size()
+	}
+	for _, group := range groups {
+		end := len(code) + group.size()
+		for i, c := range group {
+			last := i == len(group)-1
+			otherwise := c.size() + sizeofOp // the next condition
+			if last {
+				otherwise = size - len(code) + sizeofOp // refused
+			}
+			code = appendOp(code, c.code, c.size(), otherwise)
+			code = append(code, c.operand...)
+			if !last {
+				code = appendOp(code, opJump, sizeofOp, end-len(code))
+			}
+		}
+	}
+	return code
+}
+
+func (a alternatives) size() (n int) {
+	for _, c := range a {
+		n += c.size() + sizeofOp
+	}
+	return n - sizeofOp // no jump behind the last
+}
+
+func appendOp(code []byte, op byte, yes, no int) []byte {
+	return binary.NativeEndian.AppendUint16(append(code, op, byte(yes)), uint16(no))
+}
