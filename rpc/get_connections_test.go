@@ -173,7 +173,7 @@ func TestGetConnectionsHandsOnTheFilter(t *testing.T) {
 		{`{"local_port":18080,"extended":true}`, 18080},
 		{`{"local_port":18080,"scope":18080}`, 0},
 	} {
-		c := &stillness{snap: monerodsSnapshot()}
+		c := &stillness{snap: aNode()}
 		if _, err := gathered(GetConnections(c, ConnectionsOptions{}))(t.Context(), json.RawMessage(test.params), nil); err != nil {
 			t.Fatal(err)
 		}
