@@ -146,7 +146,9 @@ func (s *Snapshot) Detail(i int) SocketDetail {
 func (c *Connection) AppendJSON(dst []byte) []byte {
 	addr, port := c.Remote.Addr(), c.Remote.Port()
 	dst = append(dst, `{"address":"`...)
-	dst = appendEndpoint(dst, addr, port)
+	// The address stands in the record twice more: to copy it costs a tenth of
+	// what it costs to write it.
+	dst, host, hostEnd := appendEndpoint(dst, addr, port)
 	dst = appendUintMember(dst, `","address_type":`, uint64(addressType(addr)))
 	dst = appendUintMember(dst, `,"avg_download":`, c.AvgDownload)
 	dst = appendUintMember(dst, `,"avg_upload":`, c.AvgUpload)
@@ -156,11 +158,11 @@ func (c *Connection) AppendJSON(dst []byte) []byte {
 	dst = appendUintMember(dst, `,"current_upload":`, c.CurrentUpload)
 	dst = appendUintMember(dst, `,"height":`, c.Height)
 	dst = append(dst, `,"host":"`...)
-	dst = addr.AppendTo(dst)
+	dst = append(dst, dst[host:hostEnd]...)
 	dst = append(dst, `","incoming":`...)
 	dst = strconv.AppendBool(dst, c.Incoming)
 	dst = append(dst, `,"ip":"`...)
-	dst = addr.AppendTo(dst)
+	dst = append(dst, dst[host:hostEnd]...)
 	dst = appendUintMember(dst, `","live_time":`, c.LiveTime)
 	dst = append(dst, `,"local_ip":`...)
 	dst = strconv.AppendBool(dst, isLocalIP(addr))
@@ -197,7 +199,7 @@ func (d *SocketDetail) appendJSON(dst []byte) []byte {
 	dst = append(dst, `,"live_time_exact":`...)
 	dst = strconv.AppendBool(dst, d.LiveTimeExact)
 	dst = append(dst, `,"local_address":"`...)
-	dst = appendEndpoint(dst, d.Local.Addr(), d.Local.Port())
+	dst, _, _ = appendEndpoint(dst, d.Local.Addr(), d.Local.Port())
 	dst = appendUintMember(dst, `","min_rtt_us":`, uint64(d.MinRTT))
 	dst = appendUintMember(dst, `,"netns":`, uint64(d.NetNS))
 	dst = appendUintMember(dst, `,"pid":`, uint64(d.PID))

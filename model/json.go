@@ -14,20 +14,28 @@ func appendUintMember(dst []byte, before string, n uint64) []byte {
 }
 
 // appendEndpoint appends host:port, an IPv6 host in brackets. An address has
-// no character that JSON escapes, nor has the zone of one (isPlainZone).
-func appendEndpoint(dst []byte, addr netip.Addr, port uint16) []byte {
+// no character that JSON escapes, nor has the zone of one (isPlainZone). It
+// tells between which indexes the host stands.
+func appendEndpoint(dst []byte, addr netip.Addr, port uint16) (extended []byte, host, hostEnd int) {
 	if addr.Is4() {
+		host = len(dst)
 		dst = addr.AppendTo(dst)
+		hostEnd = len(dst)
 	} else {
 		dst = append(dst, '[')
+		host = len(dst)
 		dst = addr.AppendTo(dst)
+		hostEnd = len(dst)
 		dst = append(dst, ']')
 	}
-	return appendUintMember(dst, ":", uint64(port))
+	return appendUintMember(dst, ":", uint64(port)), host, hostEnd
 }
 
 // appendHex64 appends n as 16 hex digits.
 func appendHex64(dst []byte, n uint64) []byte {
+	if n == 0 { // as in every record, while no handshake is read
+		return append(dst, "0000000000000000"...)
+	}
 	for shift := 60; shift >= 0; shift -= 4 {
 		dst = append(dst, hexDigits[n>>shift&0xf])
 	}
