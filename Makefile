@@ -5,12 +5,14 @@ TOOL    := go tool -modfile=tools/go.mod
 ARGS ?=
 # Flags for the test runs, as in: make test TESTFLAGS="-run Fuzz -v"
 TESTFLAGS ?=
+# Flags for the measurement, as in: make bench BENCHFLAGS="-runs 9 -markdown table.md"
+BENCHFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test interop bench lint generate clean
+.PHONY: help build run test interop bench bench-parts lint generate clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build bin/connectionsd
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/connectionsd ./cmd/connectionsd
@@ -25,7 +27,10 @@ interop: ## install real peers and run the tests against them
 	test/interop/setup
 	go test -count=1 -v $(TESTFLAGS) -tags interop ./test/interop/...
 
-bench: ## run the benchmarks
+bench: ## measure on 108,000 sockets of its own and beside monerod (root, some minutes), with BENCHFLAGS
+	go run ./test/bench $(BENCHFLAGS) all
+
+bench-parts: ## run the Go benchmarks beside the code
 	go test -run '^$$' -bench . -benchmem ./...
 
 lint: ## vet, staticcheck, gofumpt, govulncheck, tidy modules

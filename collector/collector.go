@@ -96,7 +96,7 @@ type flight struct {
 	want      Want
 	only      sockdiag.Only
 	waiting   int
-	followers []*Following // those of the waiting who read while the dump goes on
+	followers []*boarded // those of the waiting who read while the dump goes on
 	// part is what is known while the dump goes on. begunAnew is set where a
 	// part that was known did not hold. Both are guarded by Collector.mu.
 	part      model.Snapshot
@@ -153,17 +153,17 @@ func New(o Options) *Collector {
 // The error is that of the dump, or ErrStopped, or the cause of ctx.
 func (c *Collector) Snapshot(ctx context.Context, want Want) (snap *model.Snapshot, release func(), err error) {
 	c.mu.Lock()
-	f, err := c.followLocked(want, nil)
+	b, err := c.followLocked(want, nil)
 	c.mu.Unlock()
 	if err != nil {
 		return nil, nil, err
 	}
-	snap, err = f.All(ctx)
+	snap, _, err = b.next(ctx)
 	if err != nil {
-		f.Close()
+		b.close()
 		return nil, nil, err
 	}
-	return snap, f.Close, nil
+	return snap, b.close, nil
 }
 
 // boardLocked adds one who waits to the flight that has not begun yet and has

@@ -11,23 +11,13 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// Following reads a snapshot, and where nothing is wanted but what every
-// snapshot has, while its dump goes on.
-type Following struct {
-	c     *Collector // nil for Whole
+// boarded is one who waits for a flight.
+type boarded struct {
+	c     *Collector
 	f     *flight
 	want  Want
 	ready chan struct{} // there may be more; nil where only the whole is wanted
 	view  model.Snapshot
-
-	whole   *model.Snapshot
-	release func()
-}
-
-// Whole returns a Following of a snapshot that is there already. Close calls
-// release.
-func Whole(snap *model.Snapshot, release func()) *Following {
-	return &Following{whole: snap, release: release}
 }
 
 // Follow is as Snapshot, for those who can begin to read before the dump has
@@ -39,21 +29,20 @@ func Whole(snap *model.Snapshot, release func()) *Following {
 func (c *Collector) Follow(want Want, filter *model.Filter) (*Following, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, err := c.followLocked(want, filter)
+	b, err := c.followLocked(want, filter)
 	if err != nil {
 		return nil, err
 	}
-	r.f.evictable = true
+	b.f.evictable = true
 	if want == (Want{}) {
-		f := r.f
-		r.ready = make(chan struct{}, 1)
-		f.followers = append(f.followers, r)
+		b.ready = make(chan struct{}, 1)
+		b.f.followers = append(b.f.followers, b)
 	}
-	return r, nil
+	return &Following{b}, nil
 }
 
-// followLocked returns a Following that waits for the whole.
-func (c *Collector) followLocked(want Want, filter *model.Filter) (*Following, error) {
+// followLocked boards for the whole.
+func (c *Collector) followLocked(want Want, filter *model.Filter) (*boarded, error) {
 	var only sockdiag.Only
 	if filter != nil {
 		only = sockdiag.NewOnly(filter)
@@ -62,73 +51,44 @@ func (c *Collector) followLocked(want Want, filter *model.Filter) (*Following, e
 	if err != nil {
 		return nil, err
 	}
-	return &Following{c: c, f: f, want: want}, nil
+	return &boarded{c: c, f: f, want: want}, nil
 }
 
-// Next waits until the dump has come further, or has ended, and returns the
-// snapshot as far as it is known: the sockets of before, at the same indexes,
-// and those that are new. It is good until Close. The last one, which may have
-// nothing new, comes with ended. With a Want there is only the last one.
-//
-// The error is that of the dump, or ErrStopped, or the cause of ctx. What was
-// read before an error may be only a part of what there is.
-func (r *Following) Next(ctx context.Context) (snap *model.Snapshot, ended bool, err error) {
-	if r.c == nil {
-		return r.whole, true, nil
-	}
+func (b *boarded) next(ctx context.Context) (snap *model.Snapshot, ended bool, err error) {
 	select {
-	case <-r.ready:
-	case <-r.f.done:
+	case <-b.ready:
+	case <-b.f.done:
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
 	}
-	r.c.mu.Lock()
-	defer r.c.mu.Unlock()
+	b.c.mu.Lock()
+	defer b.c.mu.Unlock()
 	select {
-	case <-r.f.done:
+	case <-b.f.done:
 		switch {
-		case r.f.err != nil:
-			return nil, false, r.f.err
-		case r.ready != nil && r.f.begunAnew:
+		case b.f.err != nil:
+			return nil, false, b.f.err
+		case b.ready != nil && b.f.begunAnew:
 			return nil, false, fmt.Errorf("follow the dump: %w", sockdiag.ErrInterrupted)
-		case r.want.Owners && r.f.ownersErr != nil:
-			return nil, false, r.f.ownersErr
+		case b.want.Owners && b.f.ownersErr != nil:
+			return nil, false, b.f.ownersErr
 		}
-		return r.f.lease.snap, true, nil
+		return b.f.lease.snap, true, nil
 	default:
-		r.view = r.f.part
-		return &r.view, false, nil
+		b.view = b.f.part
+		return &b.view, false, nil
 	}
 }
 
-// All waits for the whole snapshot. It is for who has not called Next.
-func (r *Following) All(ctx context.Context) (*model.Snapshot, error) {
-	if r.c != nil {
-		r.c.mu.Lock()
-		r.ready = nil
-		r.c.mu.Unlock()
-	}
-	snap, _, err := r.Next(ctx)
-	return snap, err
+func (b *boarded) onlyWhole() {
+	b.c.mu.Lock()
+	defer b.c.mu.Unlock()
+	b.ready = nil
 }
 
-// Evicted is done when the snapshot has been read for so long that others wait
-// for its memory: whoever waits for a slow client must then close it.
-func (r *Following) Evicted() context.Context {
-	if r.c == nil {
-		return context.Background()
-	}
-	return r.f.evicted
-}
+func (b *boarded) evicted() context.Context { return b.f.evicted }
 
-// Close gives the snapshot back.
-func (r *Following) Close() {
-	if r.c == nil {
-		r.release()
-		return
-	}
-	r.c.leave(r.f)
-}
+func (b *boarded) close() { b.c.leave(b.f) }
 
 // publishEvery is how many sockets a follower is told of at once: as many as
 // make an answer worth sending, and few enough that the last of them do not

@@ -1,0 +1,64 @@
+package collector
+
+import (
+	"context"
+
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// Following reads a snapshot, and where nothing is wanted but what every
+// snapshot has, while its dump goes on.
+type Following struct {
+	of reading
+}
+
+// reading is a snapshot that is read: one of a Collector, or a whole one.
+type reading interface {
+	next(ctx context.Context) (snap *model.Snapshot, ended bool, err error)
+	// onlyWhole makes next wait for the end.
+	onlyWhole()
+	evicted() context.Context
+	close()
+}
+
+// Whole returns a Following of a snapshot that is there already. Close calls
+// release.
+func Whole(snap *model.Snapshot, release func()) *Following {
+	return &Following{whole{snap, release}}
+}
+
+// Next waits until the dump has come further, or has ended, and returns the
+// snapshot as far as it is known: the sockets of before, at the same indexes,
+// and those that are new. It is good until Close. The last one, which may have
+// nothing new, comes with ended. With a Want there is only the last one.
+//
+// The error is that of the dump, or ErrStopped, or the cause of ctx. What was
+// read before an error may be only a part of what there is.
+func (r *Following) Next(ctx context.Context) (snap *model.Snapshot, ended bool, err error) {
+	return r.of.next(ctx)
+}
+
+// All waits for the whole snapshot. It is for who has not called Next.
+func (r *Following) All(ctx context.Context) (*model.Snapshot, error) {
+	r.of.onlyWhole()
+	snap, _, err := r.of.next(ctx)
+	return snap, err
+}
+
+// Evicted is done when the snapshot has been read for so long that others wait
+// for its memory: whoever waits for a slow client must then close it.
+func (r *Following) Evicted() context.Context { return r.of.evicted() }
+
+// Close gives the snapshot back.
+func (r *Following) Close() { r.of.close() }
+
+// whole is a snapshot that is there already.
+type whole struct {
+	snap    *model.Snapshot
+	release func()
+}
+
+func (w whole) next(context.Context) (*model.Snapshot, bool, error) { return w.snap, true, nil }
+func (w whole) onlyWhole()                                          {}
+func (w whole) evicted() context.Context                            { return context.Background() }
+func (w whole) close()                                              { w.release() }
