@@ -16,17 +16,30 @@ import (
 // bareDump asks the kernel for what the daemon asks it for and throws the
 // answer away: the floor under everything that reads the sockets.
 type bareDump struct {
-	conn sockdiag.Conn
-	buf  []byte
+	conn   sockdiag.Conn
+	buf    []byte
+	states uint32
 }
 
-func dialBare() (*bareDump, error) {
+// dialBare returns a bareDump of what the daemon asks for: all states but
+// TIME_WAIT and CLOSE.
+func dialBare() (*bareDump, error) { return dialBareOf(0xfff &^ (1<<timeWait | 1<<closed)) }
+
+// dialBareOf returns a bareDump of a set of states.
+func dialBareOf(states uint32) (*bareDump, error) {
 	conn, err := sockdiag.Dial()
 	if err != nil {
 		return nil, err
 	}
-	return &bareDump{conn: conn, buf: make([]byte, 64<<10)}, nil
+	return &bareDump{conn: conn, buf: make([]byte, 64<<10), states: states}, nil
 }
+
+// TCP states of include/net/tcp_states.h.
+const (
+	timeWait = 6
+	closed   = 7
+	closing  = 11
+)
 
 func (d *bareDump) close() { d.conn.Close() }
 
@@ -34,7 +47,7 @@ func (d *bareDump) close() { d.conn.Close() }
 func (d *bareDump) dump(ctx context.Context) error {
 	const getSock = 18 // TCPDIAG_GETSOCK of include/uapi/linux/inet_diag.h
 	req := nl.NewNetlinkRequest(getSock, unix.NLM_F_DUMP)
-	req.AddRawData(inetDiagReq())
+	req.AddRawData(inetDiagReq(d.states))
 	if err := d.conn.Send(req); err != nil {
 		return err
 	}
@@ -53,16 +66,13 @@ func (d *bareDump) dump(ctx context.Context) error {
 	}
 }
 
-// inetDiagReq is struct inet_diag_req with INET_DIAG_INFO for the sockets that
-// the daemon asks for: all but those in TIME_WAIT and CLOSE.
-func inetDiagReq() []byte {
-	const (
-		info             = 2 // INET_DIAG_INFO
-		timeWait, closed = 6, 7
-	)
+// inetDiagReq is struct inet_diag_req with INET_DIAG_INFO for the sockets in
+// these states.
+func inetDiagReq(states uint32) []byte {
+	const info = 2 // INET_DIAG_INFO
 	b := make([]byte, 60)
 	b[0], b[3] = unix.AF_INET, 1<<(info-1)
-	binary.NativeEndian.PutUint32(b[52:], 0xfff&^(1<<timeWait|1<<closed))
+	binary.NativeEndian.PutUint32(b[52:], states)
 	return b
 }
 

@@ -1,12 +1,13 @@
 //go:build linux
 
-// Command bench measures what the project costs on a host with many sockets,
-// and prints a table. It makes the sockets itself, in processes of its own
-// within a network namespace of its own, so it needs root and disturbs nothing.
+// Command bench measures what the project costs on a host with many sockets and
+// on a small one, and prints tables and what of the targets is met. It makes the
+// sockets itself, in processes of its own within a network namespace of its own,
+// so it needs root and disturbs nothing.
 //
-// It is run with the name of what to measure, as in
+// It is run with the names of what to measure, as in
 //
-//	go run ./test/bench owners
+//	go run ./test/bench large
 //
 // It imports the project's packages, netlink and x/sys/unix; nothing imports it.
 package main
@@ -16,13 +17,26 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
+	"os/exec"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
+	"time"
 )
+
+// options are the flags.
+type options struct {
+	size
+	daemon      string        // path of the daemon
+	monerod     string        // path of monerod
+	idle        time.Duration // how long an idle daemon is watched
+	load        time.Duration // how long each load of requests lasts
+	timeout     time.Duration // of all
+	profile     string        // file for the profile of get_connections
+	profileREST string        // file for the profile of /api/connections
+	markdown    string        // file for all that was found
+}
 
 // size says how many sockets are made and how often each thing is measured.
 type size struct {
@@ -31,10 +45,20 @@ type size struct {
 	runs      int
 }
 
-// benchmarks are what can be measured, by name.
-func benchmarks() map[string]func(context.Context, size) (*table, error) {
-	return map[string]func(context.Context, size) (*table, error){
-		"owners": owners,
+// benchmark is something that can be measured.
+type benchmark struct {
+	name  string
+	run   func(context.Context, options) (*section, error)
+	needs []string // programs
+}
+
+func benchmarks(monerod string) []benchmark {
+	return []benchmark{
+		{"large", large, []string{"ss"}},
+		{"scale", scale, nil},
+		{"small", small, []string{monerod}},
+		{"sampler", sampler, nil},
+		{"owners", owners, []string{"ss"}},
 	}
 }
 
@@ -50,42 +74,100 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == holdCommand {
-		return hold(args[1:])
+	if len(args) > 0 {
+		switch args[0] {
+		case holdCommand:
+			return hold(args[1:])
+		case fetchCommand:
+			return fetch(ctx, args[1:])
+		}
 	}
-	names := strings.Join(slices.Sorted(maps.Keys(benchmarks())), ", ")
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "usage: bench [flags] WHAT, which is one of: %s\n", names)
-		flags.PrintDefaults()
-	}
-	var of size
-	flags.IntVar(&of.processes, "processes", 6, "`number` of processes that hold sockets")
-	flags.IntVar(&of.pairs, "pairs", 9000, "`number` of connections of each process, of which it holds both ends")
-	flags.IntVar(&of.runs, "runs", 5, "`number` of runs of which the median is told")
-	if err := flags.Parse(args); err != nil {
+	o, chosen, err := parse(args)
+	if err != nil {
 		return err
 	}
-	benchmark, known := benchmarks()[flags.Arg(0)]
-	switch {
-	case flags.NArg() != 1 || !known:
-		return fmt.Errorf("say what to measure, one of: %s", names)
-	case of.processes < 1 || of.processes > maxProcesses:
-		return fmt.Errorf("-processes is %d, want 1 to %d", of.processes, maxProcesses)
-	case of.pairs < 1 || of.pairs > maxPairs:
-		return fmt.Errorf("-pairs is %d, want 1 to %d", of.pairs, maxPairs)
-	case of.runs < 1:
-		return fmt.Errorf("-runs is %d, want at least 1", of.runs)
-	}
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done within %s (-timeout)", o.timeout))
+	defer cancel()
 	if !inNamespace() {
-		return rerun(ctx, args)
+		path, remove, err := daemonBinary(ctx, o.daemon)
+		if err != nil {
+			return err
+		}
+		defer remove()
+		return rerun(ctx, append([]string{"-daemon", path}, args...))
 	}
 	if err := loopbackUp(); err != nil {
 		return err
 	}
-	t, err := benchmark(ctx, of)
-	if err != nil {
+	r := report{machine: describeMachine(ctx, o.monerod)}
+	if err := r.machine.print(os.Stdout); err != nil {
 		return err
 	}
-	return t.print(os.Stdout)
+	for _, b := range chosen {
+		found, err := b.run(ctx, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, errors.Join(err, context.Cause(ctx)))
+		}
+		if err := r.add(os.Stdout, found); err != nil {
+			return err
+		}
+	}
+	return r.end(os.Stdout, o.markdown)
+}
+
+// parse reads the command line.
+func parse(args []string) (o options, chosen []benchmark, err error) {
+	wants := "all"
+	for _, b := range benchmarks("") {
+		wants += ", " + b.name
+	}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "usage: bench [flags] WHAT..., which are of: %s\n", wants)
+		flags.PrintDefaults()
+	}
+	flags.IntVar(&o.processes, "processes", 6, "`number` of processes that hold sockets")
+	flags.IntVar(&o.pairs, "pairs", 9000, "`number` of connections of each process, of which it holds both ends")
+	flags.IntVar(&o.runs, "runs", 5, "`number` of runs of which the median is told")
+	flags.StringVar(&o.daemon, "daemon", "", "`path` of the daemon (default: it is built)")
+	flags.StringVar(&o.monerod, "monerod", "monerod", "`path` of monerod")
+	flags.DurationVar(&o.idle, "idle", 20*time.Second, "`time` for which an idle daemon is watched, at least")
+	flags.DurationVar(&o.load, "load", time.Second, "`time` for which each number of clients asks, in each run")
+	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "`time` after which all is ended")
+	flags.StringVar(&o.profile, "cpuprofile", "", "`file` for a CPU profile of get_connections, made by large")
+	flags.StringVar(&o.profileREST, "cpuprofile-rest", "", "`file` for a CPU profile of /api/connections, made by large")
+	flags.StringVar(&o.markdown, "markdown", "", "`file` for all that was found, in Markdown")
+	if err := flags.Parse(args); err != nil {
+		return o, nil, err
+	}
+	known := benchmarks(o.monerod)
+	for _, name := range flags.Args() {
+		i := slices.IndexFunc(known, func(b benchmark) bool { return b.name == name })
+		switch {
+		case name == "all":
+			chosen = known
+		case i < 0:
+			return o, nil, fmt.Errorf("%q cannot be measured, want one of: %s", name, wants)
+		default:
+			chosen = append(chosen, known[i])
+		}
+	}
+	for _, b := range chosen {
+		for _, program := range b.needs {
+			if _, err := exec.LookPath(program); err != nil {
+				return o, nil, fmt.Errorf("%s cannot be measured: %w (Debian has monerod in its package monero, ss in iproute2)", b.name, err)
+			}
+		}
+	}
+	switch {
+	case chosen == nil:
+		return o, nil, fmt.Errorf("say what to measure, of: %s", wants)
+	case o.processes < 1 || o.processes > maxProcesses:
+		return o, nil, fmt.Errorf("-processes is %d, want 1 to %d", o.processes, maxProcesses)
+	case o.pairs < 1 || o.pairs > maxPairs:
+		return o, nil, fmt.Errorf("-pairs is %d, want 1 to %d", o.pairs, maxPairs)
+	case o.runs < 1:
+		return o, nil, fmt.Errorf("-runs is %d, want at least 1", o.runs)
+	}
+	return o, chosen, nil
 }

@@ -15,45 +15,69 @@ type task struct {
 	prepare func() error // called before each run, and not counted; nil if nothing is to be done
 	run     func() error
 	note    string
+	worker  *process // that does the work, so that its time on the cores is told; nil for none
 }
 
-// measure runs each task so many times and returns a row for each. It runs them
-// by turns, so that whatever else the host does hits all of them alike, and
+// timing is how long a task took.
+type timing struct {
+	name  string
+	took  time.Duration
+	ratio float64 // to the first task
+	note  string
+	cpu   time.Duration // of the worker, on all cores; 0 for none
+}
+
+// measure runs each task so many times and returns the medians. It runs them by
+// turns, so that whatever else the host does hits all of them alike, and
 // compares each with the first task of the same turn.
-func measure(runs int, tasks []task) ([]row, error) {
+func measure(runs int, tasks []task) ([]timing, error) {
 	times := make([][]time.Duration, len(tasks))
+	cpu := make([][]time.Duration, len(tasks))
 	ratios := make([][]float64, len(tasks))
 	for range runs {
 		for i, task := range tasks {
-			took, err := task.time()
+			took, onCores, err := task.time()
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", task.name, err)
 			}
-			times[i] = append(times[i], took)
+			times[i], cpu[i] = append(times[i], took), append(cpu[i], onCores)
 			ratios[i] = append(ratios[i], float64(took)/float64(times[0][len(times[0])-1]))
 		}
 	}
-	rows := make([]row, len(tasks))
+	rows := make([]timing, len(tasks))
 	for i, task := range tasks {
-		rows[i] = row{name: task.name, took: median(times[i]), ratio: median(ratios[i]), note: task.note}
+		rows[i] = timing{name: task.name, took: median(times[i]), ratio: median(ratios[i]), note: task.note, cpu: median(cpu[i])}
 	}
 	return rows, nil
 }
 
-// time returns how long one run takes.
-func (t task) time() (time.Duration, error) {
+// time returns how long one run takes, and its worker's time on the cores.
+func (t task) time() (took, cpu time.Duration, err error) {
 	if t.prepare != nil {
 		if err := t.prepare(); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
+	before, err := t.worker.cpuTime()
+	if err != nil {
+		return 0, 0, err
+	}
 	start := time.Now()
-	err := t.run()
-	return time.Since(start), err
+	err = t.run()
+	took = time.Since(start)
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := t.worker.cpuTime()
+	return took, after - before, err
 }
 
 // median returns the median of values, the upper of two, and sorts them.
-func median[T cmp.Ordered](values []T) T {
+func median[T cmp.Ordered](values []T) T { return percentile(values, 50) }
+
+// percentile returns the value that p percent of the values are not above, and
+// sorts them.
+func percentile[T cmp.Ordered](values []T, p int) T {
 	slices.Sort(values)
-	return values[len(values)/2]
+	return values[min(len(values)*p/100, len(values)-1)]
 }

@@ -43,7 +43,7 @@ type holder struct {
 func makeSockets(ctx context.Context, of size) (*sockets, error) {
 	var s sockets
 	for k := range of.processes {
-		h, err := startHolder(ctx, k, of.pairs)
+		h, err := startHolder(ctx, k, of.pairs, 0)
 		if err != nil {
 			return nil, errors.Join(err, s.close())
 		}
@@ -57,8 +57,20 @@ func makeSockets(ctx context.Context, of size) (*sockets, error) {
 	return &s, nil
 }
 
-func startHolder(ctx context.Context, k, pairs int) (*holder, error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", holdCommand, strconv.Itoa(k), strconv.Itoa(pairs))
+// add starts one more process, which listens on a port of its own, and returns
+// when it has its sockets.
+func (s *sockets) add(ctx context.Context, pairs int, port uint16) error {
+	h, err := startHolder(ctx, len(s.holders), pairs, port)
+	if err != nil {
+		return err
+	}
+	s.holders = append(s.holders, h)
+	return h.ready()
+}
+
+// startHolder starts process k. Port 0 is any.
+func startHolder(ctx context.Context, k, pairs int, port uint16) (*holder, error) {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", holdCommand, strconv.Itoa(k), strconv.Itoa(pairs), strconv.Itoa(int(port)))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -111,13 +123,13 @@ func (s *sockets) close() error {
 	return errors.Join(errs...)
 }
 
-// hold is the process whose arguments are its number and how many connections
-// it makes. It makes them at an address of its own, so that it has all ports to
-// itself, and holds them until its input ends. A line of input is a number of
-// connections to close and to replace by others.
+// hold is the process whose arguments are its number, how many connections it
+// makes and the port that it listens on. It makes them at an address of its own,
+// so that it has all ports to itself, and holds them until its input ends. A
+// line of input is a number of connections to close and to replace by others.
 func hold(args []string) error {
 	runtime.GOMAXPROCS(1)
-	var numbers [2]int
+	var numbers [3]int
 	for i := range numbers {
 		if len(args) != len(numbers) {
 			return fmt.Errorf("%s has %d arguments, want %d", holdCommand, len(args), len(numbers))
@@ -128,7 +140,7 @@ func hold(args []string) error {
 		}
 		numbers[i] = n
 	}
-	p := pool{address: unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(numbers[0] + 1), 1}}}
+	p := pool{address: unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(numbers[0] + 1), 1}, Port: numbers[2]}}
 	if err := p.listen(); err != nil {
 		return err
 	}
@@ -147,6 +159,7 @@ func hold(args []string) error {
 		}
 		fmt.Println("ready")
 	}
+	p.shut(len(p.ends) / 2) // what comes next is not to be slowed by TIME_WAIT
 	return nil
 }
 

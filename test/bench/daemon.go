@@ -1,0 +1,90 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+)
+
+// daemonBinary returns the path of the daemon to measure: the one given, or one
+// that is built and that remove removes.
+func daemonBinary(ctx context.Context, given string) (path string, remove func(), err error) {
+	if given != "" {
+		path, err = filepath.Abs(given)
+		return path, func() {}, err
+	}
+	dir, err := os.MkdirTemp("", "connectionsd-bench-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make a place for the daemon: %w", err)
+	}
+	remove = func() { os.RemoveAll(dir) }
+	path = filepath.Join(dir, "connectionsd")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "github.com/connectionsd/connectionsd/cmd/connectionsd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		remove()
+		return "", nil, fmt.Errorf("build the daemon: %w: %s", err, out)
+	}
+	return path, remove, nil
+}
+
+// daemon is a running connectionsd.
+type daemon struct {
+	*process
+	*client
+	address string // of its HTTP server
+}
+
+// serve starts the daemon with these flags and connects to it.
+func serve(ctx context.Context, path string, flags ...string) (*daemon, error) {
+	stdout := new(tail)
+	p, err := start(ctx, stdout, path, append([]string{
+		"serve", "--rpc-bind-port", "0", "--rate-limit", "0", "--netns", "self", "--container-api", "none", "--log-level", "warn",
+	}, flags...)...)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{process: p}
+	err = p.await(ctx, func() (err error) {
+		// It prints a command line to copy, once it answers.
+		_, url, _ := bytes.Cut([]byte(stdout.String()), []byte("http://"))
+		address, _, whole := bytes.Cut(url, []byte("/"))
+		if !whole {
+			return fmt.Errorf("it has not said where it listens")
+		}
+		d.address = string(address)
+		d.client, err = dial(ctx, d.address)
+		return err
+	})
+	if err != nil {
+		p.stop()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *daemon) close() {
+	d.client.close()
+	d.process.stop()
+}
+
+// mallocs returns how many objects the daemon has allocated in its life.
+func (d *daemon) mallocs() (int64, error) {
+	text, err := d.read(get("/metrics"))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := bytes.Cut(text, []byte("\ngo_memstats_mallocs_total "))
+	value, _, _ := bytes.Cut(rest, []byte("\n"))
+	n, err := strconv.ParseFloat(string(value), 64)
+	if err != nil {
+		return 0, fmt.Errorf("go_memstats_mallocs_total of /metrics: %w", err)
+	}
+	return int64(n), nil
+}

@@ -1,0 +1,124 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// sampler measures what a daemon costs that nobody asks.
+func sampler(ctx context.Context, o options) (*section, error) {
+	const most, at = 1.0, 10_000 // percent of a core, sockets
+	found := new(section)
+	t := &table{title: "A daemon that nobody asks", header: []string{"sockets", "of one core"}}
+	for _, sockets := range []int{0, at, 100_000} {
+		percent, err := idleShare(ctx, o, sockets)
+		if err != nil {
+			return nil, err
+		}
+		share := fmt.Sprintf("%.2f %%", percent)
+		t.rows = append(t.rows, []string{fmt.Sprint(o.holding(sockets).sockets()), share})
+		if sockets == at {
+			found.targets = append(found.targets, target{
+				fmt.Sprintf("sampler at %d sockets", at), share, fmt.Sprintf("less than %.0f %% of one core", most), percent < most,
+			})
+		}
+	}
+	found.tables = append(found.tables, t)
+	return found, nil
+}
+
+// idleShare returns how many percent of one core an idle daemon takes on a host
+// of about so many sockets.
+func idleShare(ctx context.Context, o options, sockets int) (percent float64, err error) {
+	made, err := makeSockets(ctx, o.holding(sockets))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, made.close()) }()
+	d, err := serve(ctx, o.daemon)
+	if err != nil {
+		return 0, err
+	}
+	defer d.close()
+	if err := sleep(ctx, startWithin); err != nil {
+		return 0, err
+	}
+	moment := d.spent
+	if sockets >= farApart {
+		moment = func() (spent, error) { return d.afterDump(ctx) }
+	}
+	from, err := moment()
+	if err != nil {
+		return 0, err
+	}
+	if err := sleep(ctx, o.idle); err != nil {
+		return 0, err
+	}
+	to, err := moment()
+	if err != nil {
+		return 0, err
+	}
+	return 100 * float64(to.used-from.used) / float64(to.at.Sub(from.at)), nil
+}
+
+const (
+	// startWithin is how long the daemon may take to become idle.
+	startWithin = 2 * time.Second
+	// farApart is how many sockets let the daemon wait for seconds between dumps.
+	// The time is then taken from the end of one to the end of another.
+	farApart = 50_000
+)
+
+// spent is how long a process was on a core until some moment.
+type spent struct {
+	at   time.Time
+	used time.Duration
+}
+
+func (p *process) spent() (spent, error) {
+	used, err := p.cpuTime()
+	return spent{time.Now(), used}, err
+}
+
+// afterDump waits until the daemon has ended a dump of many sockets.
+func (p *process) afterDump(ctx context.Context) (spent, error) {
+	const (
+		every   = 20 * time.Millisecond
+		working = every / 4 // that the daemon was on a core while it made a dump
+		most    = time.Minute
+	)
+	last, err := p.spent()
+	for began, busy := last.at, false; err == nil; {
+		if err = sleep(ctx, every); err != nil {
+			break
+		}
+		var now spent
+		if now, err = p.spent(); err != nil {
+			break
+		}
+		was := busy
+		busy = now.used-last.used > working
+		if was && !busy {
+			return now, nil
+		}
+		if now.at.Sub(began) > most {
+			err = fmt.Errorf("the daemon has made no dump within %s", most)
+		}
+		last = now
+	}
+	return last, err
+}
+
+// sleep waits, but no longer than for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,106 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// scale measures whether a socket among many takes longer than one among few.
+// What is left without any, the walk of the kernel's tables above all, is not
+// the sockets'.
+func scale(ctx context.Context, o options) (*section, error) {
+	walk, err := scaleAt(ctx, o, 0)
+	if err != nil {
+		return nil, err
+	}
+	t := &table{title: "Time for each socket, less what none take", header: []string{"sockets", "runs"}}
+	none := []string{"none, in all", fmt.Sprint(walk.runs)}
+	for _, r := range walk.rows {
+		t.header = append(t.header, r.name)
+		none = append(none, milliseconds(r.took))
+	}
+	t.rows = append(t.rows, none)
+	var asked []time.Duration // of get_connections
+	for _, sockets := range []int{1_000, 10_000, 100_000} {
+		at, err := scaleAt(ctx, o, sockets)
+		if err != nil {
+			return nil, err
+		}
+		line := []string{fmt.Sprint(at.sockets), fmt.Sprint(at.runs)}
+		for i, r := range at.rows {
+			each := (r.took - walk.rows[i].took) / time.Duration(at.sockets)
+			line = append(line, nanoseconds(each))
+			if r.name == jsonrpcName {
+				asked = append(asked, each)
+			}
+		}
+		t.rows = append(t.rows, line)
+	}
+	const most = 1.5
+	ratio := float64(slices.Max(asked)) / float64(slices.Min(asked))
+	return &section{tables: []*table{t}, targets: []target{{
+		"time for each of 1,000, 10,000, 100,000 sockets, walk subtracted: get_connections",
+		fmt.Sprintf("%d, %d, %d ns: within %s", asked[0], asked[1], asked[2], times(ratio)),
+		fmt.Sprintf("within %.1f x", most), ratio <= most,
+	}}}, nil
+}
+
+// scaled is what was measured with so many sockets.
+type scaled struct {
+	sockets, runs int
+	rows          []timing
+}
+
+// scaleAt measures with about so many sockets.
+func scaleAt(ctx context.Context, o options, sockets int) (_ *scaled, err error) {
+	of := o.size.holding(sockets)
+	made, err := makeSockets(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, made.close()) }()
+	bare, err := dialBare()
+	if err != nil {
+		return nil, err
+	}
+	defer bare.close()
+	d, err := serve(ctx, o.daemon, "--bpf", "on")
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	const own = 2 // with the daemon
+	requests := []request{
+		{jsonrpcName, d, call(getConnections), of.sockets() + own, ""},
+		{restBPFName, d, get(apiConnections), of.sockets() + own, ""},
+	}
+	tasks := []task{{name: bareName, run: func() error { return bare.dump(ctx) }}}
+	for _, r := range requests {
+		if err := d.check(r.bytes, r.records); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name, err)
+		}
+		tasks = append(tasks, r.task())
+	}
+	runtime.GC()
+	at := scaled{sockets: of.sockets()}
+	// What takes little time is measured more often, since less disturbs it more.
+	at.runs = max(o.runs, 1_000_000/(sockets+1000))
+	at.rows, err = measure(at.runs, tasks)
+	return &at, err
+}
+
+// holding returns the size that is nearest to so many sockets.
+func (s size) holding(sockets int) size {
+	s.pairs = sockets / (2 * s.processes)
+	return s
+}
+
+// sockets is how many connections the processes hold, each of the two ends
+// counted.
+func (s size) sockets() int { return 2 * s.processes * s.pairs }
