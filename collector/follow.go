@@ -102,8 +102,8 @@ func (c *Collector) join(f *flight, snap *model.Snapshot) sockdiag.Join {
 		return c.history.join
 	}
 	published := 0
-	return func(sockets []model.Socket, from int) {
-		c.history.join(sockets, from)
+	return func(sockets []model.Socket, from int) int {
+		sockets = sockets[:c.history.join(sockets, from)]
 		if from < published {
 			published = 0
 			c.mu.Lock()
@@ -112,7 +112,7 @@ func (c *Collector) join(f *flight, snap *model.Snapshot) sockdiag.Join {
 		}
 		c.followZones(snap, sockets[from:])
 		if len(sockets)-published < publishEvery {
-			return
+			return len(sockets)
 		}
 		published = len(sockets)
 		c.mu.Lock()
@@ -127,6 +127,7 @@ func (c *Collector) join(f *flight, snap *model.Snapshot) sockdiag.Join {
 			default: // it has not looked yet
 			}
 		}
+		return len(sockets)
 	}
 }
 

@@ -1,6 +1,10 @@
 package collector
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,5 +56,104 @@ func TestFirstSightInANamespaceThatIsFoundLate(t *testing.T) {
 	known = dump(10*time.Second+600*time.Millisecond, []uint32{own}, missed)
 	if known[0].AgeExact || known[0].Age != 4*time.Second || known[0].Download != 0 {
 		t.Errorf("passed over before: %+v, want a floor of 4s and no rate", known[0])
+	}
+}
+
+// A socket that the kernel repeats within a dump counts once, by its first word; in the next dump it is no repeated one,
+// nor in the next attempt at one that was begun anew.
+func TestHistoryTakesOutWhatIsRepeated(t *testing.T) {
+	h := newHistory(model.NewConnectionIDs([16]byte{}))
+	socket := func(cookie uint64, state model.TCPState) model.Socket {
+		return model.Socket{Cookie: cookie, State: state, LocalPort: uint16(cookie), InfoLen: 248}
+	}
+	sockets := func() []model.Socket {
+		return []model.Socket{
+			socket(1, model.Listen), socket(1, model.Listen), socket(2, model.SynRecv), socket(3, model.Established),
+			socket(2, model.Established), socket(4, model.Established), socket(3, model.Closing),
+		}
+	}
+	const want = "1 LISTEN, 2 SYN_RECV, 3 ESTABLISHED, 4 ESTABLISHED"
+	for range 3 {
+		var snap model.Snapshot
+		h.begin(&snap, true)
+		all := sockets()
+		if n := h.join(all[:3], 0); n != 2 { // an attempt that is interrupted
+			t.Errorf("%d sockets of an attempt, want 2", n)
+		}
+		all = sockets()
+		n := h.join(all[:3], 0)
+		n = h.join(append(all[:n], all[3:]...), n)
+		snap.Sockets = all[:n]
+		h.end(nil)
+		var got []string
+		for i, s := range snap.Sockets {
+			got = append(got, fmt.Sprint(s.Cookie, " ", s.State))
+			if (snap.Known[i].ID == [16]byte{}) != (s.State == model.Listen) {
+				t.Errorf("socket %d: %+v", s.Cookie, snap.Known[i])
+			}
+		}
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// What is known of a socket does not depend on its place in the dump.
+func TestHistoryFindsEachSocketWhateverTheOrder(t *testing.T) {
+	h := newHistory(model.NewConnectionIDs([16]byte{}))
+	random := rand.New(rand.NewPCG(1, 2))
+	ids := make(map[uint64][16]byte)
+	living := make([]uint64, 0, 300)
+	for next := uint64(1); next < 2000; {
+		for len(living) < 300 {
+			living = append(living, next)
+			next++
+		}
+		random.Shuffle(random.IntN(300), func(i, j int) { living[i], living[j] = living[j], living[i] })
+		var snap model.Snapshot
+		h.begin(&snap, true)
+		for _, cookie := range living {
+			snap.Sockets = append(snap.Sockets, model.Socket{Cookie: cookie, State: model.Established, InfoLen: 248})
+		}
+		if n := h.join(snap.Sockets, 0); n != len(living) {
+			t.Fatalf("%d sockets, want %d", n, len(living))
+		}
+		h.end(nil)
+		for i, cookie := range living {
+			if id, seen := ids[cookie]; seen && id != snap.Known[i].ID {
+				t.Fatalf("socket %d has another id than before", cookie)
+			}
+			ids[cookie] = snap.Known[i].ID
+		}
+		living = living[:random.IntN(300)]
+	}
+	if len(h.index) > 600 {
+		t.Errorf("%d entries are kept", len(h.index))
+	}
+}
+
+// BenchmarkHistory is what it costs to join a socket that was there before.
+func BenchmarkHistory(b *testing.B) {
+	const sockets = 100_000
+	h := newHistory(model.NewConnectionIDs([16]byte{}))
+	var snap model.Snapshot
+	for i := range sockets {
+		snap.Sockets = append(snap.Sockets, model.Socket{Cookie: uint64(i + 1), State: model.Established, InfoLen: 248})
+	}
+	shuffled := slices.Clone(snap.Sockets)
+	rand.Shuffle(sockets, func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	for name, mixed := range map[string]bool{"in the same order": false, "in another order": true} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if mixed {
+					snap.Sockets, shuffled = shuffled, snap.Sockets
+				}
+				h.begin(&snap, true)
+				h.join(snap.Sockets, 0)
+				h.end(nil)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*sockets), "ns/socket")
+		})
 	}
 }

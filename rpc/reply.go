@@ -23,7 +23,7 @@ type StreamHandler func(ctx context.Context, params json.RawMessage, out *Reply)
 
 // flushFrom is how many bytes are worth a write of their own, and so about what a Reply keeps of a long answer. One
 // write costs some microseconds; an answer of a small host is sent as a whole, with its length.
-const flushFrom = 256 << 10
+const flushFrom = 64 << 10
 
 // Flush sends what Buf holds if it is enough to be worth it. The error is that of the client's connection.
 func (r *Reply) Flush() error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -39,6 +40,9 @@ func Dial() (Conn, error) {
 
 type kernelConn struct {
 	socket *nl.NetlinkSocket
+	// from is where Receive has the kernel write the sender's address: x/sys/unix
+	// would allocate one for every datagram.
+	from unix.RawSockaddrNetlink
 }
 
 func (c *kernelConn) Send(req *nl.NetlinkRequest) error { return c.socket.Send(req) }
@@ -57,14 +61,13 @@ const receivePoll = 100 * time.Millisecond
 func (c *kernelConn) Receive(ctx context.Context, buf []byte) (int, uint32, error) {
 	fd := c.socket.GetFd()
 	for {
-		n, from, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+		n, err := c.recvfrom(fd, buf)
 		switch {
 		case err == nil:
-			sender, ok := from.(*unix.SockaddrNetlink)
-			if !ok {
+			if c.from.Family != unix.AF_NETLINK {
 				return 0, 0, fmt.Errorf("%w: the sender's address is no netlink address", ErrForeign)
 			}
-			return n, sender.Pid, nil
+			return n, c.from.Pid, nil
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
 			if err := context.Cause(ctx); err != nil {
@@ -78,4 +81,16 @@ func (c *kernelConn) Receive(ctx context.Context, buf []byte) (int, uint32, erro
 			return 0, 0, err
 		}
 	}
+}
+
+// recvfrom is recvfrom(2). It returns the whole length of the datagram and writes
+// the sender's address to c.from.
+func (c *kernelConn) recvfrom(fd int, buf []byte) (int, error) {
+	length := uint32(unsafe.Sizeof(c.from))
+	n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)),
+		unix.MSG_TRUNC|unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&c.from)), uintptr(unsafe.Pointer(&length)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }

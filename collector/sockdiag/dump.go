@@ -50,9 +50,6 @@ type Dumper struct {
 	// a dump whose reading and parsing overlap.
 	buf   []byte
 	spare chan []byte
-	// index is the cookies of the dump under way; kept between dumps, so that it
-	// is not grown anew each time.
-	index map[uint64]struct{}
 }
 
 // New returns a Dumper that opens its socket with dial and marks what it
@@ -65,14 +62,13 @@ func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *D
 		netns: netns,
 		buf:   make([]byte, bufferSize),
 		spare: make(chan []byte, ahead),
-		index: make(map[uint64]struct{}),
 	}
 }
 
 // Sibling returns a Dumper of another namespace, by its own dial and netns,
 // that shares d's memory: only one of them may make a dump at a time.
 func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
-	return &Dumper{dial: dial, clock: d.clock, netns: netns, buf: d.buf, spare: d.spare, index: d.index}
+	return &Dumper{dial: dial, clock: d.clock, netns: netns, buf: d.buf, spare: d.spare}
 }
 
 // Close closes the netlink socket, if there is one. The next dump opens
@@ -84,11 +80,32 @@ func (d *Dumper) Close() {
 	}
 }
 
-// Join is told of a dump while it goes on: that sockets[from:] are new. They are
-// not changed any more; the slice is the dump's. After an interruption the dump
-// begins anew, with a from that was there before. The listening sockets come
-// before all others (inet_diag_dump_icsk in net/ipv4/inet_diag.c).
-type Join func(sockets []model.Socket, from int)
+// Join is told of a dump while it goes on: that sockets[from:] have come. It
+// takes those out that the kernel repeats, by moving the others up, and returns
+// how many there are then; those are not changed any more. The slice is the
+// dump's. After an interruption the dump begins anew, with a from that was there
+// before. The listening sockets come before all others (inet_diag_dump_icsk in
+// net/ipv4/inet_diag.c).
+//
+// Whoever joins a dump looks each socket up by its cookie anyhow, which costs
+// more than to parse it: so a repeated one is found there and not here.
+type Join func(sockets []model.Socket, from int) (n int)
+
+// once returns a Join that does nothing but take out what is repeated.
+func once() Join {
+	seen := make(map[uint64]struct{})
+	return func(sockets []model.Socket, from int) int {
+		n := from
+		for i := from; i < len(sockets); i++ {
+			if _, repeated := seen[sockets[i].Cookie]; !repeated {
+				seen[sockets[i].Cookie] = struct{}{}
+				sockets[n] = sockets[i]
+				n++
+			}
+		}
+		return n
+	}
+}
 
 // Dump appends every TCP socket of the namespace that only says to dst, once
 // each, but those in TIME_WAIT and CLOSE, and returns the extended slice. A
@@ -97,12 +114,13 @@ type Join func(sockets []model.Socket, from int)
 // them as they come. After an error dst is returned as it came.
 func (d *Dumper) Dump(ctx context.Context, dst []model.Socket, only Only, join Join) ([]model.Socket, error) {
 	start := len(dst)
-	if join == nil {
-		join = func([]model.Socket, int) {}
-	}
 	var err error
 	for range attempts {
-		dst, err = d.attempt(ctx, dst[:start], only, join)
+		attempt := join
+		if join == nil {
+			attempt = once()
+		}
+		dst, err = d.attempt(ctx, dst[:start], only, attempt)
 		if errors.Is(err, unix.EINVAL) && only.bytecode != "" {
 			only.bytecode = ""
 			continue
@@ -155,12 +173,7 @@ func (d *Dumper) ask(ctx context.Context, dst []model.Socket, only Only, join Jo
 	if err := d.conn.Send(req); err != nil {
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
-	index := d.index
-	if !only.All() {
-		index = make(map[uint64]struct{}) // to clear that of a large dump takes longer than this
-	}
-	clear(index)
-	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, index: index, join: join}
+	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, join: join}
 	for range inTurns {
 		datagram := d.receive(ctx, d.buf)
 		var err error
@@ -175,7 +188,6 @@ func (d *Dumper) ask(ctx context.Context, dst []model.Socket, only Only, join Jo
 type answer struct {
 	port, seq, netns  uint32
 	seen              time.Duration
-	index             map[uint64]struct{}
 	join              Join
 	done, interrupted bool
 }
@@ -194,8 +206,7 @@ func (a *answer) take(d datagram, dst []model.Socket) ([]model.Socket, error) {
 	if a.done && a.interrupted {
 		return dst, ErrInterrupted
 	}
-	a.join(dst, from)
-	return dst, nil
+	return dst[:a.join(dst, from)], nil
 }
 
 // read appends the sockets of one datagram to dst.
@@ -253,8 +264,7 @@ func (a *answer) read(b []byte, dst []model.Socket) ([]model.Socket, error) {
 	return dst, nil
 }
 
-// add appends the socket of one message, unless it is a repeated one. It is
-// parsed where it is to stand, not copied.
+// add appends the socket of one message. It is parsed where it is to stand, not copied.
 func (a *answer) add(payload []byte, dst []model.Socket) ([]model.Socket, error) {
 	n := len(dst)
 	if n < cap(dst) {
@@ -267,10 +277,6 @@ func (a *answer) add(payload []byte, dst []model.Socket) ([]model.Socket, error)
 		return dst[:n], err
 	}
 	s.Seen, s.NetNS = a.seen, a.netns
-	if _, repeated := a.index[s.Cookie]; repeated {
-		return dst[:n], nil
-	}
-	a.index[s.Cookie] = struct{}{}
 	return dst, nil
 }
 

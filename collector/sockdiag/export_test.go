@@ -6,6 +6,6 @@ import "github.com/connectionsd/connectionsd/model"
 
 // ReadDatagram is what a dump does with one datagram of the kernel's.
 func ReadDatagram(b []byte, seq, port uint32) ([]model.Socket, error) {
-	a := answer{seq: seq, port: port, index: make(map[uint64]struct{}), join: func([]model.Socket, int) {}}
-	return a.read(b, nil)
+	a := answer{seq: seq, port: port, join: once()}
+	return a.take(datagram{bytes: b}, nil)
 }
