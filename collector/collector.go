@@ -458,7 +458,7 @@ func (c *Collector) blank(only sockdiag.Only) *model.Snapshot {
 	if last := len(c.idle) - 1; last >= 0 {
 		snap = c.idle[last]
 		c.idle = c.idle[:last]
-	} else if n := c.latest + c.latest/8; n > 0 {
+	} else if n := c.latest + c.latest/32; n > 0 {
 		// Grown bit by bit it would leave several times its size behind.
 		snap.Sockets, snap.Known = make([]model.Socket, 0, n), make([]model.Known, 0, n)
 	}

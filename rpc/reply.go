@@ -21,13 +21,27 @@ type Reply struct {
 // error.
 type StreamHandler func(ctx context.Context, params json.RawMessage, out *Reply) error
 
-// flushFrom is how many bytes are worth a write of their own, and so about what a Reply keeps of a long answer. One
-// write costs some microseconds; an answer of a small host is sent as a whole, with its length.
-const flushFrom = 64 << 10
+// flushFrom is how many bytes are worth a write of their own, and so about what a Reply keeps of a long answer. net/http
+// allocates for each write, and each takes some microseconds; an answer of a small host is sent as a whole, with its
+// length.
+const flushFrom = 512 << 10
+
+// maxRecord is more than what is appended between two calls of Flush as a rule.
+const maxRecord = 4 << 10
+
+// isLong is from where on an answer is taken to become a long one.
+const isLong = flushFrom / 8
 
 // Flush sends what Buf holds if it is enough to be worth it. The error is that of the client's connection.
 func (r *Reply) Flush() error {
-	if r.send == nil || len(r.Buf) < flushFrom {
+	if r.send == nil || len(r.Buf) < isLong {
+		return nil
+	}
+	if cap(r.Buf) < flushFrom {
+		// Once and to the size, where append would grow it step by step and too far.
+		r.Buf = append(make([]byte, 0, flushFrom+maxRecord), r.Buf...)
+	}
+	if len(r.Buf) < flushFrom {
 		return nil
 	}
 	err := r.send(r.Buf)

@@ -57,7 +57,7 @@ func TestLongAnswers(t *testing.T) {
 	for _, test := range []struct {
 		n       int
 		chunked bool
-	}{{0, false}, {1, false}, {50, false}, {100, true}, {5000, true}} {
+	}{{0, false}, {1, false}, {500, false}, {600, true}, {5000, true}} {
 		server := serving(t, long(test.n, nil))
 		client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 		defer client.CloseIdleConnections()

@@ -12,7 +12,7 @@ const manySockets = 20_000
 // again: then the same percentage would be a hundred megabytes for nothing.
 const (
 	garbageOfFew  = 100
-	garbageOfMany = 20
+	garbageOfMany = 10
 )
 
 // memoryFollower keeps what the daemon takes in proportion to the sockets.
