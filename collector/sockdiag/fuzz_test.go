@@ -14,7 +14,7 @@ import (
 )
 
 // FuzzDatagram holds that a datagram of any bytes gives sockets or an error
-// that says what is wrong, each cookie at most once, and no more sockets than
+// that says what is wrong, without one each cookie at most once, and no more sockets than
 // fit into it.
 func FuzzDatagram(f *testing.F) {
 	const seq = 7
@@ -39,7 +39,7 @@ func FuzzDatagram(f *testing.F) {
 		}
 		seen := make(map[uint64]bool)
 		for _, s := range sockets {
-			if seen[s.Cookie] {
+			if seen[s.Cookie] && err == nil { // after an error nobody looks at them
 				t.Errorf("cookie %d twice", s.Cookie)
 			}
 			seen[s.Cookie] = true

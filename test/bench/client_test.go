@@ -43,10 +43,8 @@ func answering(t *testing.T) *client {
 
 func TestClientKeepsItsConnection(t *testing.T) {
 	c := answering(t)
-	sent := 0
 	for range 3 {
 		request := call(getVersion)
-		sent += len(request)
 		answer, err := c.read(request)
 		if err != nil || string(answer) != getVersion {
 			t.Fatalf("answer %q, error %v, want what was sent: %q", answer, err, getVersion)
@@ -54,15 +52,10 @@ func TestClientKeepsItsConnection(t *testing.T) {
 		if err := c.skip(get("/long")); err != nil {
 			t.Fatal(err)
 		}
-		sent += len(get("/long"))
 		answer, err = c.read(get("/long"))
 		if err != nil || len(answer) != 10*300<<10 {
 			t.Fatalf("an answer of %d bytes, error %v, want %d", len(answer), err, 10*300<<10)
 		}
-		sent += len(get("/long"))
-	}
-	if c.sent != sent {
-		t.Errorf("%d bytes were counted, want %d", c.sent, sent)
 	}
 }
 

@@ -131,7 +131,7 @@ func parse(args []string) (o options, chosen []benchmark, err error) {
 	flags.IntVar(&o.runs, "runs", 5, "`number` of runs of which the median is told")
 	flags.StringVar(&o.daemon, "daemon", "", "`path` of the daemon (default: it is built)")
 	flags.StringVar(&o.monerod, "monerod", "monerod", "`path` of monerod")
-	flags.DurationVar(&o.idle, "idle", 20*time.Second, "`time` for which an idle daemon is watched, at least")
+	flags.DurationVar(&o.idle, "idle", 15*time.Second, "`time` for which an idle daemon is watched, at least")
 	flags.DurationVar(&o.load, "load", time.Second, "`time` for which each number of clients asks, in each run")
 	flags.DurationVar(&o.timeout, "timeout", 15*time.Minute, "`time` after which all is ended")
 	flags.StringVar(&o.profile, "cpuprofile", "", "`file` for a CPU profile of get_connections, made by large")

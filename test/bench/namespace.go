@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,10 +32,17 @@ func rerun(ctx context.Context, args []string) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute // it ends what it has started
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	switch exit := new(exec.ExitError); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &exit):
+		return fmt.Errorf("in a network namespace of its own: %w", err) // which has said why
+	default:
 		return fmt.Errorf("run in a network namespace of its own (this takes root): %w", err)
 	}
-	return nil
 }
 
 func loopbackUp() error {

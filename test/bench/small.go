@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync/atomic"
 	"time"
 )
 
@@ -80,7 +79,7 @@ func small(ctx context.Context, o options) (_ *section, err error) {
 }
 
 // smallTargets are the targets of a small host with 8 clients.
-func smallTargets(ours, theirs load, fresh, answers int64) []target {
+func smallTargets(ours, theirs load, fresh, answers int) []target {
 	ratio := ours.perSecond / theirs.perSecond
 	return []target{
 		{"small host, 8 clients, requests a second", fmt.Sprintf("%.0f, %s monerod's", ours.perSecond, times(ratio)), "at least 2 x monerod's", ratio >= 2},
@@ -120,20 +119,19 @@ func (s *server) median() load {
 // host, and looks in each answer for the connection that it was asked on. How
 // many bytes the daemon has received on it tells whether the dump knows of the
 // request: one that began before has one request less.
-func freshness(ctx context.Context, address string, clients int, lasting time.Duration) (fresh, answers int64, err error) {
-	var counted, right atomic.Int64
-	_, err = ask(ctx, address, clients, lasting, call(getConnections), func(c *client, answer []byte) error {
-		received, err := receivedFrom(answer, c.local().String())
+func freshness(ctx context.Context, address string, clients int, lasting time.Duration) (fresh, answers int, err error) {
+	_, err = ask(ctx, address, clients, lasting, call(getConnections), func(m *member, answer []byte) error {
+		received, err := receivedFrom(answer, m.local.String())
 		if err != nil {
 			return err
 		}
-		counted.Add(1)
-		if received == c.sent {
-			right.Add(1)
+		answers++
+		if received == m.sent {
+			fresh++
 		}
 		return nil
 	})
-	return right.Load(), counted.Load(), err
+	return fresh, answers, err
 }
 
 // receivedFrom returns the recv_count of the connection with a remote end.

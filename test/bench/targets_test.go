@@ -71,7 +71,7 @@ func TestSmallTargets(t *testing.T) {
 	for _, tc := range []struct {
 		name           string
 		ours           load
-		fresh, answers int64
+		fresh, answers int
 		want           []string
 	}{
 		{"all", load{perSecond: 2000, p99: time.Millisecond}, 5, 5, []string{rate, p99, fresh}},
