@@ -77,6 +77,7 @@ type Collector struct {
 	shared map[uint32]struct{}
 	// latest is how many sockets the latest dump had.
 	latest int
+	pace   pace
 	// wake tells Run of a pending flight, and freed of a snapshot that nobody
 	// reads any more.
 	wake, freed chan struct{}
@@ -260,6 +261,18 @@ const (
 	sampleShare = 100
 )
 
+// pace is how long the latest dumps took.
+type pace [4]time.Duration
+
+// took adds a dump and returns how long one takes: as long as the shortest of
+// the latest four. On a busy host a dump waits for a processor, and one that did
+// is no reason to look away for many seconds. The first four count for nothing.
+func (p *pace) took(d time.Duration) time.Duration {
+	copy(p[:], p[1:])
+	p[len(p)-1] = d
+	return slices.Min(p[:])
+}
+
 // Run makes the dumps until ctx is done. It must be called once.
 func (c *Collector) Run(ctx context.Context) {
 	defer c.stop()
@@ -285,12 +298,11 @@ func (c *Collector) Run(ctx context.Context) {
 				continue // it is no sample of all sockets
 			}
 		case <-timer.C:
-			if !c.hasRoom() {
-				break // whoever reads has a snapshot that is not old
+			if c.hasRoom() { // else whoever reads has a snapshot that is not old
+				took = c.sample(ctx)
 			}
-			took = c.sample(ctx)
 		}
-		timer.Reset(max(sampleEvery, sampleShare*took))
+		timer.Reset(max(sampleEvery, sampleShare*c.pace.took(took)))
 	}
 }
 

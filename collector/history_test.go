@@ -157,3 +157,15 @@ func BenchmarkHistory(b *testing.B) {
 		})
 	}
 }
+
+// One dump that took long does not slow the sampler down, several do.
+func TestPace(t *testing.T) {
+	var p pace
+	var got []time.Duration
+	for _, took := range []time.Duration{900, 2, 3, 2, 800, 2, 700, 600, 500, 800} {
+		got = append(got, p.took(took))
+	}
+	if want := []time.Duration{0, 0, 0, 2, 2, 2, 2, 2, 2, 500}; !slices.Equal(got, want) {
+		t.Errorf("%d, want %d", got, want)
+	}
+}
