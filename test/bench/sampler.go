@@ -68,9 +68,10 @@ func idleShare(ctx context.Context, o options, sockets int) (percent float64, er
 const (
 	// startWithin is how long the daemon may take to become idle.
 	startWithin = 2 * time.Second
-	// farApart is how many sockets let the daemon wait for seconds between dumps.
-	// The time is then taken from the end of one to the end of another.
-	farApart = 50_000
+	// farApart is how many sockets let the daemon wait so long between dumps that
+	// it counts how many of them there are within the time that it is watched,
+	// which then is from the end of one to the end of another.
+	farApart = 5_000
 )
 
 // spent is how long a process was on a core until some moment.
@@ -84,33 +85,35 @@ func (p *process) spent() (spent, error) {
 	return spent{time.Now(), used}, err
 }
 
-// afterDump waits until the daemon has ended a dump of many sockets.
-func (p *process) afterDump(ctx context.Context) (spent, error) {
+// afterDump waits until the daemon has ended a dump of many sockets, some moments
+// ago.
+func (p *process) afterDump(ctx context.Context) (now spent, err error) {
 	const (
 		every   = 20 * time.Millisecond
 		working = every / 4 // that the daemon was on a core while it made a dump
-		most    = time.Minute
+		quiet   = 10        // times in a row at which it did not, after the dump
+		most    = 2 * time.Minute
 	)
 	last, err := p.spent()
-	for began, busy := last.at, false; err == nil; {
+	began, still := last.at, -1
+	for err == nil && still < quiet {
 		if err = sleep(ctx, every); err != nil {
 			break
 		}
-		var now spent
 		if now, err = p.spent(); err != nil {
 			break
 		}
-		was := busy
-		busy = now.used-last.used > working
-		if was && !busy {
-			return now, nil
-		}
-		if now.at.Sub(began) > most {
+		switch {
+		case now.used-last.used > working:
+			still = 0
+		case still >= 0:
+			still++
+		case now.at.Sub(began) > most:
 			err = fmt.Errorf("the daemon has made no dump within %s", most)
 		}
 		last = now
 	}
-	return last, err
+	return now, err
 }
 
 // sleep waits, but no longer than for the end of ctx.

@@ -37,7 +37,7 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer l.Close()
 	port := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-	code, says := fails(t, command(t, "serve", "--rpc-bind-port", port))
+	code, says := fails(t, command(t, "serve", "--bpf", "off", "--rpc-bind-port", port))
 	want := "connectionsd: listen on 127.0.0.1:" + port + ": the port is in use (a monerod here would hold 18081): choose another with --rpc-bind-port\n"
 	if code != 1 || says != want {
 		t.Errorf("exit code %d, %q, want 1, %q", code, says, want)
