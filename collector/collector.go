@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/connectionsd/connectionsd/collector/container"
+	"github.com/connectionsd/connectionsd/collector/owner"
 	"github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/collector/service"
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
@@ -61,7 +62,7 @@ type Options struct {
 type OwnerFinder interface {
 	// Look and Find are owner.Finder's.
 	Look(ctx context.Context) error
-	Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
+	Find(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 }
 
 // Collector makes snapshots.
@@ -71,10 +72,8 @@ type Collector struct {
 	namespaces *namespaces
 	containers *containers
 	processes  *process.Reader
-	// wanted is the set of inodes that owners are looked for; kept for its memory.
-	wanted map[uint32]int32
-	// shared is the set of those of which all owners are looked for.
-	shared map[uint32]struct{}
+	// wanted are the sockets that owners are looked for; kept for its memory.
+	wanted owner.Wanted
 	// latest is how many sockets the latest dump had.
 	latest int
 	pace   pace
@@ -137,8 +136,6 @@ func New(o Options) *Collector {
 		options:    o,
 		history:    newHistory(o.IDs),
 		namespaces: newNamespaces(o.NetNS, o.Self, o.Dumper),
-		wanted:     make(map[uint32]int32),
-		shared:     make(map[uint32]struct{}),
 		wake:       make(chan struct{}, 1),
 		freed:      make(chan struct{}, 1),
 
@@ -484,27 +481,18 @@ func (c *Collector) blank(only sockdiag.Only) *model.Snapshot {
 // known, never a wrong one, since the kernel does not use an inode number of
 // sockfs again soon.
 func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfListeners bool) error {
-	clear(c.wanted)
-	clear(c.shared)
+	c.wanted.Reset(len(snap.Sockets))
 	for i := range snap.Sockets {
-		inode := snap.Sockets[i].Inode
-		if inode == 0 {
-			continue
-		}
-		c.wanted[inode] = model.NoOwner
-		if allOfListeners && snap.Sockets[i].State == model.Listen {
-			c.shared[inode] = struct{}{}
-		}
+		s := &snap.Sockets[i]
+		c.wanted.Add(s.Inode, allOfListeners && s.State == model.Listen)
 	}
 	var err error
-	snap.Owners, snap.Shared, err = c.options.Owners.Find(ctx, c.wanted, c.shared, snap.Owners, snap.Shared)
+	snap.Owners, snap.Shared, err = c.options.Owners.Find(ctx, &c.wanted, snap.Owners, snap.Shared)
 	if err != nil {
 		return fmt.Errorf("find the owners of the sockets: %w", err)
 	}
 	for i := range snap.Sockets {
-		if inode := snap.Sockets[i].Inode; inode != 0 {
-			snap.Known[i].Owner = c.wanted[inode]
-		}
+		snap.Known[i].Owner = c.wanted.Owner(snap.Sockets[i].Inode)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 // finder is what a Finder and an Iterator have in common.
 type finder interface {
 	Look(ctx context.Context) error
-	Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
+	Find(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 }
 
 // finders are the ways to find owners on this host, new ones at each call. Where BPF cannot be had TestOpenIterator says why.
@@ -63,17 +63,14 @@ func remembering(share int) *Finder {
 // look returns the processes that hold each of the sockets, by ascending number, and sees to it that the first is told as such.
 func look(t *testing.T, f finder, inodes ...uint32) [][]int32 {
 	t.Helper()
-	wanted, all := wanting(inodes...), make(map[uint32]struct{})
-	for _, inode := range inodes {
-		all[inode] = struct{}{}
-	}
-	owners, shared, err := f.Find(t.Context(), wanted, all, nil, nil)
+	wanted := wantingEvery(inodes...)
+	owners, shared, err := f.Find(t.Context(), wanted, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	holders := make([][]int32, len(inodes))
 	for i, inode := range inodes {
-		if at := wanted[inode]; at != model.NoOwner {
+		if at := wanted.Owner(inode); at != model.NoOwner {
 			holders[i] = append(holders[i], owners[at].PID)
 		}
 		for _, s := range shared {
@@ -377,17 +374,15 @@ func TestLookAhead(t *testing.T) {
 	eachFinder(t, func(t *testing.T, f finder) {
 		self := []int32{int32(os.Getpid())}
 		_, first := socket(t)
-		for range 2 { // at the second time it remembers
-			if err := f.Look(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			_, second := socket(t)
-			if diff := cmp.Diff([][]int32{self, nil}, look(t, f, first, second)); diff != "" {
-				t.Errorf("opened before and behind the look (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff([][]int32{self, self}, look(t, f, first, second)); diff != "" {
-				t.Errorf("at the next look (-want +got):\n%s", diff)
-			}
+		if err := f.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, second := socket(t)
+		if diff := cmp.Diff([][]int32{self, nil}, look(t, f, first, second)); diff != "" {
+			t.Errorf("opened before and behind the look (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([][]int32{self, self}, look(t, f, first, second)); diff != "" {
+			t.Errorf("at the next look (-want +got):\n%s", diff)
 		}
 	})
 }

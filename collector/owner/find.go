@@ -26,9 +26,18 @@ const (
 
 // Finder finds the owners of sockets in /proc. It is for one caller at a time.
 //
-// Most of a look's cost is that of reading the link of each descriptor. So a
-// Finder remembers which descriptors were sockets that were wanted, and a look
-// reads, of the descriptors that there are now,
+// Most of a look's cost is that of reading the link of each descriptor, and then
+// that of listing them. So a Finder remembers which descriptors were sockets that
+// were wanted. A look lists the descriptors of those processes
+//
+//   - that it does not remember, or that have another number of descriptors than
+//     when they were listed last, as the kernel tells since Linux 6.2;
+//   - that held a socket which is not wanted any more;
+//   - that have not been listed for 15 to 30 seconds;
+//   - of all, if there is a socket of which no owner has been found in those, and
+//     which is not known to have none.
+//
+// Of the descriptors that there are now it reads
 //
 //   - those that it does not remember;
 //   - those that were a socket that is not wanted any more, so that the number
@@ -39,14 +48,14 @@ const (
 //     that each descriptor's turn comes about every 30 seconds.
 //
 // A process that has taken the number of another inherits nothing. Where no
-// more than 8192 descriptors are remembered all are read: what is told was then
-// so during the look. Where there are more, a descriptor can be told to be a
-// socket that it is no longer, and what it is now be left out: if its process
-// has put something else in its place and the socket lives on without a
+// more than 8192 descriptors are remembered all are listed and read: what is told
+// was then so during the look. Where there are more, a descriptor can be told to
+// be a socket that it is no longer, and what it is now be left out: if its process
+// has let go of it and got something else, and the socket lives on without a
 // descriptor that can be seen to be it. That is, somebody holds it who may not
 // be looked into, or nobody yet, since it is on its way between two processes,
-// or somebody in the place of another socket with which the same has happened,
-// as where two processes have exchanged theirs. It ends when the turn comes.
+// or somebody who has let go of another descriptor for it, as where two processes
+// have exchanged theirs. It ends when the turn comes.
 //
 // Of a process a Finder sees what the first thread holds. Threads that do not
 // share their descriptors with it, which hardly a program has, are not seen.
@@ -64,8 +73,10 @@ type Finder struct {
 	look     memory    // of the look under way
 	began    time.Time // when that began
 	looked   bool      // whether it is there already
-	// several are the sockets that had several descriptors, in ascending order.
-	several []uint32
+	skipped  int       // how many of its processes were not listed
+	// several are the sockets that had several descriptors, and ownerless those
+	// that had no owner, both in ascending order.
+	several, ownerless []uint32
 	// met are the sockets that the look under way found where they were not
 	// before; doubted are those of them that are dealt with.
 	met, doubted []uint32
@@ -84,19 +95,18 @@ func NewFinder(proc string) *Finder {
 	}
 }
 
-// Find looks for the processes that hold the sockets with the inode numbers in
-// wanted. It appends each one that holds any to dst, and sets the inode's value
-// in wanted, which the caller has set to model.NoOwner, to the process's index
-// in dst. Of several owners the one with the lowest number counts, which among
-// a parent and its workers is the parent as a rule. Of the inodes in all, which
-// are in wanted too, every further owner is appended to shared.
+// Find looks for the processes that hold the sockets in wanted. It appends each
+// one that holds any to dst, and notes the process's index in dst as the owner of
+// the socket. Of several owners the one with the lowest number counts, which among
+// a parent and its workers is the parent as a rule. Of the sockets of which every
+// owner is wanted the further ones are appended to shared.
 //
 // A process that leaves meanwhile, and one that this daemon may not look into,
 // is passed over; CheckPrivilege tells of the second.
-func (f *Finder) Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+func (f *Finder) Find(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
 	looked := f.looked
 	f.looked = false
-	if len(wanted) == 0 {
+	if wanted.Len() == 0 {
 		f.last, f.look = memory{}, memory{}
 		return dst, shared, nil
 	}
@@ -107,31 +117,65 @@ func (f *Finder) Find(ctx context.Context, wanted map[uint32]int32, all map[uint
 		f.looked = false
 	}
 	defer f.dir.close()
-	if err := f.settle(ctx, wanted); err != nil {
+	s := search{wanted: wanted, owners: dst, shared: shared}
+	if err := f.find(ctx, &s); err != nil {
 		return dst, shared, err
 	}
-	if err := f.doubt(ctx, wanted, f.share(f.elapsed())); err != nil {
-		return dst, shared, err
+	if f.skipped > 0 && f.missesSome(wanted) {
+		// Whoever holds it let go of as many descriptors as it got.
+		if err := f.listSkipped(ctx, func(process) bool { return true }); err != nil {
+			return dst, shared, err
+		}
+		wanted.unfind()
+		s = search{wanted: wanted, owners: dst, shared: shared}
+		if err := f.find(ctx, &s); err != nil {
+			return dst, shared, err
+		}
+	}
+	f.remember(wanted)
+	return s.owners, s.shared, nil
+}
+
+// find finds the owners by the look under way.
+func (f *Finder) find(ctx context.Context, s *search) error {
+	if err := f.listSkipped(ctx, func(p process) bool { return f.heldUnwanted(p, s.wanted) }); err != nil {
+		return err
+	}
+	if err := f.settle(ctx, s.wanted); err != nil {
+		return err
+	}
+	if err := f.doubt(ctx, s.wanted); err != nil {
+		return err
 	}
 	f.several = f.several[:0]
-	s := search{wanted: wanted, all: all, owners: dst, shared: shared}
-	for i, p := range f.look.processes {
+	for _, p := range f.look.processes {
 		s.begin()
-		for _, d := range f.look.descriptors[f.look.begin(i):p.end] {
-			if s.claim(d.inode) {
+		for _, d := range f.look.of(p) {
+			if d.known != gone && s.claim(d.inode) {
 				f.several = append(f.several, d.inode)
 			}
 		}
 		s.end(f.proc, p.pid)
 	}
-	f.remember()
-	return s.owners, s.shared, nil
+	slices.Sort(f.several)
+	return nil
+}
+
+// missesSome reports whether there is a socket without an owner that had one, or
+// was not there.
+func (f *Finder) missesSome(wanted *Wanted) bool {
+	for inode := range wanted.unfound {
+		if _, known := slices.BinarySearch(f.ownerless, inode); !known {
+			return true
+		}
+	}
+	return false
 }
 
 // Look does, of the next Find, what can be done before it is known which
-// sockets are wanted: it lists the descriptors of all processes and reads those
-// that are not remembered. So it can go on while the sockets are dumped. Find
-// does it by itself where it was not called.
+// sockets are wanted: it lists the descriptors of processes, and reads those that
+// are not remembered and those whose turn it is. So it can go on while the sockets
+// are dumped. Find does it by itself where it was not called.
 func (f *Finder) Look(ctx context.Context) error {
 	f.looked = false
 	f.began = f.clock()
@@ -140,7 +184,7 @@ func (f *Finder) Look(ctx context.Context) error {
 	}
 	defer f.dir.close()
 	f.look.forget()
-	f.met = f.met[:0]
+	f.met, f.skipped = f.met[:0], 0
 	if err := f.list(); err != nil {
 		return fmt.Errorf("list the processes: %w", err)
 	}
@@ -148,10 +192,12 @@ func (f *Finder) Look(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		// A process that leaves half way still held what it was seen to hold.
 		if err := f.visit(pid); err != nil && !passedOver(err) {
 			return fmt.Errorf("read the descriptors of process %d: %w", pid, err)
 		}
+	}
+	if err := f.takeTurns(ctx, f.share(f.elapsed())); err != nil {
+		return err
 	}
 	f.looked = true
 	return nil
@@ -159,27 +205,6 @@ func (f *Finder) Look(ctx context.Context) error {
 
 // elapsed is the time from the look before to the one under way.
 func (f *Finder) elapsed() time.Duration { return f.began.Sub(f.lastLook) }
-
-// settle keeps of the look under way what is wanted. What was taken over and is
-// not wanted any more is read again, since its number is in use for something
-// else, and so is what had several descriptors.
-func (f *Finder) settle(ctx context.Context, wanted map[uint32]int32) error {
-	for p, d := range f.look.from(position{}) {
-		_, isWanted := wanted[d.inode]
-		switch {
-		case d.taken && (!isWanted || f.hadSeveral(d.inode)):
-			if err := f.reread(ctx, p.pid, d, wanted); err != nil {
-				return err
-			}
-		case d.taken:
-		case isWanted:
-			f.meet(d.inode)
-		default:
-			d.fd = gone
-		}
-	}
-	return nil
-}
 
 func (f *Finder) hadSeveral(inode uint32) bool {
 	_, several := slices.BinarySearch(f.several, inode)
@@ -214,14 +239,73 @@ func passedOver(err error) bool {
 		errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
 }
 
-// visit adds the sockets that a process holds to the look under way.
+// visit adds the sockets that a process holds to the look under way. One that is
+// as it was when it was listed last is taken to hold what it held then.
 func (f *Finder) visit(pid int32) error {
-	born, err := f.dir.open(f.proc, pid)
+	p, err := f.dir.open(f.proc, pid)
 	if err != nil {
 		return err
 	}
-	defer f.look.add(pid, born)
-	past := f.last.of(pid, born)
+	was, remembered := f.last.find(p)
+	past := f.last.of(was)
+	if remembered && p.open != 0 && p.open == was.open && f.began.Sub(was.listed) < was.trusted() {
+		p.listed, p.skipped = was.listed, true
+		f.skipped++
+		p.begin = len(f.look.descriptors)
+		f.look.descriptors = append(f.look.descriptors, past...)
+		p.end = len(f.look.descriptors)
+	} else {
+		err = f.listDescriptors(&p, past)
+	}
+	// One that leaves half way still held what it was seen to hold.
+	f.look.processes = append(f.look.processes, p)
+	return err
+}
+
+// listSkipped lists the descriptors of those processes that were skipped and for
+// which which says so.
+func (f *Finder) listSkipped(ctx context.Context, which func(process) bool) error {
+	for i := range f.look.processes {
+		was := f.look.processes[i]
+		if !was.skipped || !which(was) {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		f.skipped--
+		p, err := f.dir.open(f.proc, was.pid)
+		switch {
+		case err != nil: // it has none any more
+		case p.born == was.born:
+			err = f.listDescriptors(&p, f.look.of(was))
+		default:
+			err = f.listDescriptors(&p, nil)
+		}
+		f.look.processes[i] = p
+		if err != nil && !passedOver(err) {
+			return fmt.Errorf("read the descriptors of process %d: %w", p.pid, err)
+		}
+	}
+	return nil
+}
+
+// listDescriptors lists those of the process whose directory is open. past is
+// what it was known to have.
+func (f *Finder) listDescriptors(p *process, past []descriptor) error {
+	p.listed, p.begin = f.began, len(f.look.descriptors)
+	err := f.visitDirectory(past)
+	p.end = len(f.look.descriptors)
+	// /proc lists descriptors by their numbers already.
+	byNumber := func(a, b descriptor) int { return compareNumber(a, b.fd) }
+	if own := f.look.of(*p); !slices.IsSortedFunc(own, byNumber) {
+		slices.SortFunc(own, byNumber)
+	}
+	return err
+}
+
+// visitDirectory adds the sockets of the directory that is open.
+func (f *Finder) visitDirectory(past []descriptor) error {
 	for at := 0; ; {
 		n, err := f.getdents(f.dir.fd, f.dirents)
 		if errors.Is(err, unix.EINTR) {
@@ -256,10 +340,9 @@ func (f *Finder) visitEntries(entries []byte, past []descriptor, at int) int {
 		if !remembered {
 			at, remembered = slices.BinarySearchFunc(past, d.fd, compareNumber)
 		}
-		if remembered {
-			d.inode, d.taken = past[at].inode, true
+		if remembered && past[at].known != gone {
+			f.look.descriptors = append(f.look.descriptors, past[at])
 			at++
-			f.look.descriptors = append(f.look.descriptors, d)
 		} else if f.read(&d, name) {
 			f.look.descriptors = append(f.look.descriptors, d)
 		}
@@ -278,6 +361,6 @@ func (f *Finder) read(d *descriptor, name []byte) bool {
 	if !ok {
 		return false
 	}
-	d.inode, d.taken = inode, false
+	d.inode, d.known = inode, read
 	return true
 }

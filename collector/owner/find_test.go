@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,13 +67,34 @@ func fds(targets ...string) map[string]string {
 	return links
 }
 
-// wanting are inodes that no owner is known of yet.
-func wanting(inodes ...uint32) map[uint32]int32 {
-	wanted := make(map[uint32]int32)
+// wanting are sockets that no owner is known of yet.
+func wanting(inodes ...uint32) *Wanted {
+	wanted := new(Wanted)
+	wanted.Reset(len(inodes))
 	for _, inode := range inodes {
-		wanted[inode] = model.NoOwner
+		wanted.Add(inode, false)
 	}
 	return wanted
+}
+
+// wantingEvery are sockets of which all owners are wanted.
+func wantingEvery(inodes ...uint32) *Wanted {
+	wanted := wanting()
+	for _, inode := range inodes {
+		wanted.Add(inode, true)
+	}
+	return wanted
+}
+
+// found are the owners of sockets, and nothing of those that are not wanted.
+func (w *Wanted) found(inodes iter.Seq[uint32]) map[uint32]int32 {
+	found := make(map[uint32]int32)
+	for inode := range inodes {
+		if w.has(inode) {
+			found[inode] = w.Owner(inode)
+		}
+	}
+	return found
 }
 
 // own is an owner as Find tells of it.
@@ -79,8 +103,8 @@ func own(pid int32, name string) model.Owner {
 }
 
 // first finds the first owners alone.
-func (f *Finder) first(ctx context.Context, wanted map[uint32]int32, dst []model.Owner) ([]model.Owner, error) {
-	dst, _, err := f.Find(ctx, wanted, nil, dst, nil)
+func (f *Finder) first(ctx context.Context, wanted *Wanted, dst []model.Owner) ([]model.Owner, error) {
+	dst, _, err := f.Find(ctx, wanted, dst, nil)
 	return dst, err
 }
 
@@ -144,7 +168,7 @@ func TestFind(t *testing.T) {
 			processes: []entry{{"7", "monerod\n", fds("/socket:[1]", "pipe:[1]", "anon_inode:[1]", "socket:1", "socket:[1", "socket:[]", "socket:[1] ",
 				"socket:[+1]", "socket:[-1]", "socket:[1x]", "socket:[0x1]", "socket:[4294967297]", "socket:[18446744073709551617]",
 				"socket:[1]/"+strings.Repeat("x", 4000), "/"+strings.Repeat("y/", 2000))}},
-			wanted: map[uint32]int32{0: none, 1: none},
+			wanted: map[uint32]int32{1: none},
 		},
 		{
 			name:      "a link that is cut off is no socket, however its beginning reads",
@@ -154,7 +178,7 @@ func TestFind(t *testing.T) {
 		{
 			name:      "the largest inode",
 			processes: []entry{{"7", "monerod\n", fds("socket:[4294967295]", "socket:[0]")}},
-			wanted:    map[uint32]int32{math.MaxUint32: 0, 0: 0}, owners: []model.Owner{own(7, "monerod")},
+			wanted:    map[uint32]int32{math.MaxUint32: 0}, owners: []model.Owner{own(7, "monerod")},
 		},
 		{
 			name: "what is no process",
@@ -191,7 +215,7 @@ func TestFind(t *testing.T) {
 				if diff := cmp.Diff(test.owners, owners); diff != "" {
 					t.Errorf("buffer of %d: owners (-want +got):\n%s", buffer, diff)
 				}
-				if diff := cmp.Diff(test.wanted, wanted); diff != "" {
+				if diff := cmp.Diff(test.wanted, wanted.found(maps.Keys(test.wanted))); diff != "" {
 					t.Errorf("buffer of %d: inodes (-want +got):\n%s", buffer, diff)
 				}
 			}
@@ -209,8 +233,8 @@ func TestFindAppends(t *testing.T) {
 	if diff := cmp.Diff([]model.Owner{own(1, "init"), own(7, "monerod")}, owners); diff != "" {
 		t.Errorf("owners (-want +got):\n%s", diff)
 	}
-	if wanted[1] != 1 {
-		t.Errorf("owner at index %d, want 1", wanted[1])
+	if wanted.Owner(1) != 1 {
+		t.Errorf("owner at index %d, want 1", wanted.Owner(1))
 	}
 }
 
@@ -242,8 +266,8 @@ func TestFindThatIsCancelled(t *testing.T) {
 	wanted := wanting(1)
 	f := NewFinder(procOf(t, entry{"7", "monerod\n", fds("socket:[1]")}))
 	owners, err := f.first(ctx, wanted, nil)
-	if !errors.Is(err, why) || owners != nil || wanted[1] != model.NoOwner {
-		t.Errorf("owners %v, inode's owner %d, error %v, want %v alone", owners, wanted[1], err, why)
+	if !errors.Is(err, why) || owners != nil || wanted.Owner(1) != model.NoOwner {
+		t.Errorf("owners %v, inode's owner %d, error %v, want %v alone", owners, wanted.Owner(1), err, why)
 	}
 }
 
@@ -277,7 +301,7 @@ func TestFindOfAProcessThatLeavesHalfWay(t *testing.T) {
 		if diff := cmp.Diff(test.owners, owners); diff != "" {
 			t.Errorf("%v: owners (-want +got):\n%s", test.err, diff)
 		}
-		if diff := cmp.Diff(test.wanted, wanted); diff != "" {
+		if diff := cmp.Diff(test.wanted, wanted.found(maps.Keys(test.wanted))); diff != "" {
 			t.Errorf("%v: inodes (-want +got):\n%s", test.err, diff)
 		}
 	}
@@ -337,8 +361,9 @@ func TestFindAll(t *testing.T) {
 		entry{"9", "nginx\n", fds("socket:[1]")},
 		entry{"10", "stranger\n", fds("socket:[2]")},
 	))
-	wanted := wanting(1, 2)
-	owners, shared, err := f.Find(t.Context(), wanted, map[uint32]struct{}{1: {}}, nil, nil)
+	wanted := wantingEvery(1)
+	wanted.Add(2, false)
+	owners, shared, err := f.Find(t.Context(), wanted, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +373,7 @@ func TestFindAll(t *testing.T) {
 	if diff := cmp.Diff([]model.SharedListener{{Inode: 1, Owner: 1}, {Inode: 1, Owner: 2}}, shared); diff != "" {
 		t.Errorf("further owners (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[uint32]int32{1: 0, 2: 0}, wanted); diff != "" {
+	if diff := cmp.Diff(map[uint32]int32{1: 0, 2: 0}, wanted.found(slices.Values([]uint32{1, 2}))); diff != "" {
 		t.Errorf("first owners (-want +got):\n%s", diff)
 	}
 }

@@ -52,10 +52,10 @@ func (it *Iterator) Look(ctx context.Context) (err error) {
 
 // Find does what [Finder.Find] does, for the sockets of TCP. No process is
 // passed over for want of privilege.
-func (it *Iterator) Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+func (it *Iterator) Find(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
 	looked := it.looked
 	it.looked = false
-	if len(wanted) == 0 {
+	if wanted.Len() == 0 {
 		it.records = nil
 		return dst, shared, nil
 	}
@@ -69,7 +69,7 @@ func (it *Iterator) Find(ctx context.Context, wanted map[uint32]int32, all map[u
 	if !slices.IsSortedFunc(it.records, byProcess) {
 		slices.SortStableFunc(it.records, byProcess)
 	}
-	s := search{wanted: wanted, all: all, owners: dst, shared: shared}
+	s := search{wanted: wanted, owners: dst, shared: shared}
 	for rest := it.records; len(rest) > 0; {
 		tgid := rest[0].TGID
 		s.begin()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"syscall"
@@ -156,7 +157,8 @@ func TestIteratorFind(t *testing.T) {
 			inodes = append(inodes, inode)
 		}
 		wanted := wanting(inodes...)
-		owners, shared, err := iterating(test.records...).Find(t.Context(), wanted, map[uint32]struct{}{1: {}}, nil, nil)
+		wanted.Add(1, true)
+		owners, shared, err := iterating(test.records...).Find(t.Context(), wanted, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +168,7 @@ func TestIteratorFind(t *testing.T) {
 		if diff := cmp.Diff(test.shared, shared); diff != "" {
 			t.Errorf("%s: further owners (-want +got):\n%s", test.name, diff)
 		}
-		if diff := cmp.Diff(test.wanted, wanted); diff != "" {
+		if diff := cmp.Diff(test.wanted, wanted.found(maps.Keys(test.wanted))); diff != "" {
 			t.Errorf("%s: inodes (-want +got):\n%s", test.name, diff)
 		}
 	}
@@ -177,11 +179,11 @@ func TestIteratorFindErrors(t *testing.T) {
 		return append(dst, held(1, 1)), unix.ENOMEM
 	}}
 	wanted := wanting(1)
-	owners, _, err := it.Find(t.Context(), wanted, nil, nil, nil)
-	if !errors.Is(err, unix.ENOMEM) || err.Error() != "find the owners of the sockets by BPF: cannot allocate memory" || owners != nil || wanted[1] != model.NoOwner {
-		t.Errorf("owners %v, inode's owner %d, error %v", owners, wanted[1], err)
+	owners, _, err := it.Find(t.Context(), wanted, nil, nil)
+	if !errors.Is(err, unix.ENOMEM) || err.Error() != "find the owners of the sockets by BPF: cannot allocate memory" || owners != nil || wanted.Owner(1) != model.NoOwner {
+		t.Errorf("owners %v, inode's owner %d, error %v", owners, wanted.Owner(1), err)
 	}
-	if owners, _, err := it.Find(t.Context(), nil, nil, nil, nil); err != nil || owners != nil {
+	if owners, _, err := it.Find(t.Context(), wanting(), nil, nil); err != nil || owners != nil {
 		t.Errorf("nothing wanted: owners %v, error %v", owners, err)
 	}
 }

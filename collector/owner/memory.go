@@ -6,25 +6,37 @@ import (
 	"cmp"
 	"iter"
 	"slices"
+	"time"
 )
 
 // memory is which descriptors were found to be wanted sockets. There is no
 // pointer in it, so however many there are the garbage collector passes over
 // them.
 type memory struct {
-	processes []process // by ascending number; only those with descriptors
-	// descriptors are those of the first process, then of the second and so on,
-	// each process's by ascending number.
+	processes   []process // by ascending number
 	descriptors []descriptor
 }
 
-// process is one that holds sockets.
+// process is one of the host's.
 type process struct {
 	pid  int32
 	born birth
-	// end is where in memory.descriptors its own end. They begin at the end of
-	// the process before it.
-	end int
+	// open is how many descriptors of any kind it had when they were listed, 0
+	// where the kernel does not tell.
+	open   int64
+	listed time.Time // when they were
+	// skipped is set where they were not in this look, and were taken over from
+	// the look before.
+	skipped bool
+	// begin and end are where in memory.descriptors its own are, by ascending
+	// number.
+	begin, end int
+}
+
+// trusted is how long its descriptors need not be listed where their number
+// stays the same. Processes that were listed together are not the next time.
+func (p *process) trusted() time.Duration {
+	return trust/2 + trust/2*time.Duration(uint32(p.pid)*0x9e3779b1>>24)/256
 }
 
 // birth tells processes apart that have the same number one after the other:
@@ -40,49 +52,38 @@ type birth struct {
 type descriptor struct {
 	fd    int32
 	inode uint32
-	// taken is set where that was not read in this look but taken over from the
-	// look before.
-	taken bool
+	known knowledge
 }
 
-// gone is descriptor.fd of one that is to be forgotten.
-const gone int32 = -1
+// knowledge is how it is known which socket a descriptor is.
+type knowledge uint8
+
+const (
+	// taken: it was so at the look before.
+	taken knowledge = iota
+	// confirmed: it was so at the look before, and was read again in this one.
+	confirmed
+	// read: it was read in this look, and was not known before.
+	read
+	// gone: it is no wanted socket any more.
+	gone
+)
 
 func comparePID(p process, pid int32) int      { return cmp.Compare(p.pid, pid) }
 func compareNumber(d descriptor, fd int32) int { return cmp.Compare(d.fd, fd) }
 
-// begin returns where the descriptors of process i begin.
-func (m *memory) begin(i int) int {
-	if i == 0 {
-		return 0
+// find returns what is remembered of a process, and false if it is not
+// remembered or was another one.
+func (m *memory) find(p process) (process, bool) {
+	i, found := slices.BinarySearchFunc(m.processes, p.pid, comparePID)
+	if !found || m.processes[i].born != p.born {
+		return process{}, false
 	}
-	return m.processes[i-1].end
+	return m.processes[i], true
 }
 
-// of returns the descriptors of a process, none if it is not remembered or was
-// another one.
-func (m *memory) of(pid int32, born birth) []descriptor {
-	i, found := slices.BinarySearchFunc(m.processes, pid, comparePID)
-	if !found || m.processes[i].born != born {
-		return nil
-	}
-	return m.descriptors[m.begin(i):m.processes[i].end]
-}
-
-// add ends the process whose descriptors have been appended to m since the last
-// call.
-func (m *memory) add(pid int32, born birth) {
-	begin := m.begin(len(m.processes))
-	if begin == len(m.descriptors) {
-		return
-	}
-	// /proc lists descriptors by their numbers already.
-	byNumber := func(a, b descriptor) int { return compareNumber(a, b.fd) }
-	if own := m.descriptors[begin:]; !slices.IsSortedFunc(own, byNumber) {
-		slices.SortFunc(own, byNumber)
-	}
-	m.processes = append(m.processes, process{pid: pid, born: born, end: len(m.descriptors)})
-}
+// of returns the descriptors of a process.
+func (m *memory) of(p process) []descriptor { return m.descriptors[p.begin:p.end] }
 
 // position is a place in the order of a memory: behind that descriptor of that
 // process, whether or not they are there.
@@ -94,47 +95,47 @@ type position struct {
 // ending with those up to p.
 func (m *memory) from(p position) iter.Seq2[*process, *descriptor] {
 	return func(yield func(*process, *descriptor) bool) {
-		first, found := slices.BinarySearchFunc(m.processes, p.pid, comparePID)
-		start := m.begin(first)
-		if found {
-			own := m.descriptors[start:m.processes[first].end]
-			behind, _ := slices.BinarySearchFunc(own, p.fd+1, compareNumber)
-			start += behind
+		n := len(m.processes)
+		if n == 0 {
+			return
 		}
-		_ = m.span(first, start, len(m.descriptors), yield) && m.span(0, 0, start, yield)
-	}
-}
-
-// span yields the descriptors from start to end, of which the first is of
-// process i or a later one. It reports whether yield wants more.
-func (m *memory) span(i, start, end int, yield func(*process, *descriptor) bool) bool {
-	for at := start; at < end; at++ {
-		for at >= m.processes[i].end {
-			i++
-		}
-		if !yield(&m.processes[i], &m.descriptors[at]) {
-			return false
-		}
-	}
-	return true
-}
-
-// compact removes the descriptors that are gone.
-func (m *memory) compact() {
-	kept, begin := 0, 0
-	for i := range m.processes {
-		p := &m.processes[i]
-		own := m.descriptors[begin:p.end]
-		begin = p.end
-		for _, d := range own {
-			if d.fd != gone {
-				m.descriptors[kept] = d
-				kept++
+		first, _ := slices.BinarySearchFunc(m.processes, p.pid, comparePID)
+		for round := range n + 1 { // the first twice: behind p, and up to it
+			at := &m.processes[(first+round)%n]
+			own := m.of(*at)
+			if split := 0; at.pid == p.pid {
+				split, _ = slices.BinarySearchFunc(own, p.fd+1, compareNumber)
+				if round == 0 {
+					own = own[split:]
+				} else {
+					own = own[:split]
+				}
+			} else if round == n {
+				return
+			}
+			for i := range own {
+				if !yield(at, &own[i]) {
+					return
+				}
 			}
 		}
-		p.end = kept
 	}
-	m.descriptors = m.descriptors[:kept]
+}
+
+// take makes m what is known of other, for the look to come.
+func (m *memory) take(other *memory) {
+	m.forget()
+	for _, p := range other.processes {
+		begin := len(m.descriptors)
+		for _, d := range other.of(p) {
+			if d.known != gone {
+				d.known = taken
+				m.descriptors = append(m.descriptors, d)
+			}
+		}
+		p.begin, p.end, p.skipped = begin, len(m.descriptors), false
+		m.processes = append(m.processes, p)
+	}
 }
 
 // forget empties m for reuse.
@@ -142,9 +143,9 @@ func (m *memory) forget() {
 	m.processes, m.descriptors = m.processes[:0], m.descriptors[:0]
 }
 
-// fit moves m to less memory if it has much more than n descriptors take.
-func (m *memory) fit(n int) {
-	m.processes, m.descriptors = fit(m.processes, n), fit(m.descriptors, n)
+// fit moves m to less memory if it has much more than what is in other takes.
+func (m *memory) fit(other *memory) {
+	m.processes, m.descriptors = fit(m.processes, len(other.processes)), fit(m.descriptors, len(other.descriptors))
 }
 
 // spare is how many unused elements are not worth giving back.

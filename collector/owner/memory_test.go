@@ -4,6 +4,7 @@ package owner
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,7 +69,24 @@ func expectReads(t *testing.T, when string, got []int, want ...[]int) {
 	}
 }
 
-// Only what is new is read, and what is no socket.
+// listings has f note of which processes it lists the descriptors, and returns how to have them told and forgotten.
+func listings(f *Finder) func() []int32 {
+	var listed []int32
+	f.getdents = func(fd int, buf []byte) (int, error) {
+		n, err := unix.Getdents(fd, buf)
+		if n == 0 {
+			listed = append(listed, f.dir.pid)
+		}
+		return n, err
+	}
+	return func() []int32 {
+		told := listed
+		listed = nil
+		return told
+	}
+}
+
+// Of a process that has as many descriptors as before nothing is read, of another what is new, and what is no socket.
 func TestFinderReadsWhatIsNew(t *testing.T) {
 	h, fds, inodes, besides := holding(t, 5)
 	f := remembering(0)
@@ -78,7 +96,7 @@ func TestFinderReadsWhatIsNew(t *testing.T) {
 	expect(t, "first", f, inodes, all...)
 	expectReads(t, "first", read(), fds, besides)
 	expect(t, "again", f, inodes, all...)
-	expectReads(t, "again", read(), besides)
+	expectReads(t, "again", read())
 
 	fd, inode := h.socket()
 	expect(t, "one more", f, append(inodes, inode), append(all, []int32{h.pid})...)
@@ -88,6 +106,7 @@ func TestFinderReadsWhatIsNew(t *testing.T) {
 	expect(t, "one less", f, inodes, all...)
 	expectReads(t, "one less", read(), besides)
 
+	// As many as before: that there is another socket tells.
 	h.close(fds[2])
 	again, other := h.socket()
 	same(t, fds[2], again)
@@ -95,7 +114,72 @@ func TestFinderReadsWhatIsNew(t *testing.T) {
 	expect(t, "one in the place of another", f, inodes, all...)
 	expectReads(t, "one in the place of another", read(), fds[2:3], besides)
 	expect(t, "at last", f, inodes, all...)
-	expectReads(t, "at last", read(), besides)
+	expectReads(t, "at last", read())
+}
+
+// Which processes' descriptors are listed.
+func TestFinderListsWhatHasChanged(t *testing.T) {
+	if !countsDescriptors(t) {
+		t.Skip("the kernel does not tell how many descriptors a process has: it is older than Linux 6.2")
+	}
+	a, _, ofA, _ := holding(t, 1)
+	b, _, ofB, _ := holding(t, 2)
+	f := remembering(0)
+	now := f.clock()
+	f.clock = func() time.Time { return now }
+	listed := listings(f)
+	lists := func(what string, pid int32, want bool) {
+		t.Helper()
+		if got := slices.Contains(listed(), pid); got != want {
+			t.Errorf("%s: listed %v, want %v", what, got, want)
+		}
+	}
+	look(t, f, ofA[0], ofB[0], ofB[1])
+	lists("at first", b.pid, true)
+	look(t, f, ofA[0], ofB[0], ofB[1])
+	lists("nothing has changed", b.pid, false)
+
+	b.file()
+	look(t, f, ofA[0], ofB[0], ofB[1])
+	lists("one descriptor more, of a file", b.pid, true)
+
+	look(t, f, ofA[0], ofB[0])
+	lists("one of its sockets is not wanted", b.pid, true)
+	look(t, f, ofA[0], ofB[0])
+	lists("it is still not wanted", b.pid, false)
+
+	// Another socket in the place of a file: nothing but the socket tells.
+	file := a.file()
+	look(t, f, ofA[0], ofB[0])
+	a.close(file)
+	_, inode := a.socket()
+	listed()
+	expect(t, "a socket in the place of a file", f, []uint32{inode, ofA[0]}, []int32{a.pid}, []int32{a.pid})
+
+	// A socket that nobody holds is looked for once.
+	const nobodys = math.MaxUint32
+	wanted := []uint32{ofA[0], ofB[0], inode, nobodys}
+	look(t, f, wanted...)
+	listed()
+	look(t, f, wanted...)
+	lists("nobody's socket, the second time", b.pid, false)
+
+	now = now.Add(trust/2 - 1)
+	look(t, f, wanted...)
+	lists("after less than half the trust", b.pid, false)
+	now = now.Add(trust / 2) // less than it after the look before, so that the memory is still used
+	look(t, f, wanted...)
+	lists("after the trust", b.pid, true)
+}
+
+// countsDescriptors reports whether the kernel tells how many descriptors a process has.
+func countsDescriptors(t *testing.T) bool {
+	t.Helper()
+	var stat unix.Stat_t
+	if err := unix.Stat("/proc/self/fd", &stat); err != nil {
+		t.Fatal(err)
+	}
+	return stat.Size > 0
 }
 
 // A socket that shows up elsewhere is read where it was, and no other is.
@@ -141,7 +225,7 @@ func TestFinderTurns(t *testing.T) {
 	expectReads(t, "first", read(), fds, besides)
 	for _, turn := range [][]int{fds[:3], fds[3:6], fds[6:9], {fds[9], fds[0], fds[1]}, fds[2:5]} {
 		expect(t, "a turn", f, inodes, all...)
-		expectReads(t, "a turn", read(), turn, besides)
+		expectReads(t, "a turn", read(), turn)
 	}
 	// The place in the round is kept where what stood there is gone.
 	h.close(fds[4])
@@ -168,7 +252,9 @@ func TestFinderTrusts(t *testing.T) {
 		read()
 		now = now.Add(test.elapsed)
 		expect(t, test.elapsed.String(), f, inodes, all...)
-		expectReads(t, test.elapsed.String(), read(), fds[:test.read], besides)
+		// What else it has is read where it is listed: at some time between the half of the trust and the whole.
+		ofSockets := slices.DeleteFunc(read(), func(fd int) bool { return slices.Contains(besides, fd) })
+		expectReads(t, test.elapsed.String(), ofSockets, fds[:test.read])
 	}
 }
 
@@ -234,7 +320,7 @@ func TestFinderInheritsNothing(t *testing.T) {
 
 // A look that fails leaves the memory as it was.
 func TestFinderAfterAnError(t *testing.T) {
-	h, _, inodes, besides := holding(t, 3)
+	h, _, inodes, _ := holding(t, 3)
 	f := remembering(0)
 	all := slices.Repeat([][]int32{{h.pid}}, 3)
 	expect(t, "before", f, inodes, all...)
@@ -245,7 +331,7 @@ func TestFinderAfterAnError(t *testing.T) {
 	f.getdents = unix.Getdents
 	read := reads(f, h.pid)
 	expect(t, "after", f, inodes, all...)
-	expectReads(t, "after", read(), besides)
+	expectReads(t, "after", read())
 }
 
 // The memory is given back when there is little to remember.
@@ -281,7 +367,7 @@ func TestFinderShrinks(t *testing.T) {
 			t.Errorf("%s: memory for %d, want at most %d", name, n, 4+spare)
 		}
 	}
-	if _, err := f.first(t.Context(), nil, nil); err != nil || f.last.descriptors != nil {
+	if _, err := f.first(t.Context(), wanting(), nil); err != nil || f.last.descriptors != nil {
 		t.Errorf("nothing wanted: %d descriptors remembered, error %v", len(f.last.descriptors), err)
 	}
 }
@@ -289,7 +375,7 @@ func TestFinderShrinks(t *testing.T) {
 // remembered are three processes, the second of which has two descriptors.
 func remembered() memory {
 	return memory{
-		processes:   []process{{pid: 5, end: 1}, {pid: 7, born: birth{inode: 1}, end: 3}, {pid: 9, end: 4}},
+		processes:   []process{{pid: 5, end: 1}, {pid: 7, born: birth{inode: 1}, begin: 1, end: 3}, {pid: 9, begin: 3, end: 4}},
 		descriptors: []descriptor{{fd: 3, inode: 1}, {fd: 4, inode: 2}, {fd: 6, inode: 3}, {fd: 3, inode: 4}},
 	}
 }
@@ -329,7 +415,7 @@ func TestMemoryFrom(t *testing.T) {
 	}
 }
 
-func TestMemoryOf(t *testing.T) {
+func TestMemoryFind(t *testing.T) {
 	m := remembered()
 	for _, test := range []struct {
 		pid  int32
@@ -344,21 +430,44 @@ func TestMemoryOf(t *testing.T) {
 		{8, birth{}, nil},
 		{10, birth{}, nil},
 	} {
-		if got := m.of(test.pid, test.born); !slices.Equal(got, test.want) {
-			t.Errorf("process %d of %v: %v, want %v", test.pid, test.born, got, test.want)
+		p, found := m.find(process{pid: test.pid, born: test.born})
+		if got := m.of(p); found != (test.want != nil) || !slices.Equal(got, test.want) {
+			t.Errorf("process %d of %v: %v, %v, want %v", test.pid, test.born, got, found, test.want)
 		}
 	}
 }
 
-func TestMemoryCompact(t *testing.T) {
-	m := remembered()
-	m.descriptors[0].fd, m.descriptors[2].fd = gone, gone
-	m.compact()
+// What is taken over is what is not gone, in the order of the processes, wherever it stood.
+func TestMemoryTake(t *testing.T) {
+	look := remembered()
+	look.descriptors[0].known, look.descriptors[2].known, look.descriptors[3].known = gone, read, confirmed
+	look.processes[1].begin, look.processes[1].end = 4, 6 // listed anew
+	look.descriptors = append(look.descriptors, descriptor{fd: 4, inode: 2}, descriptor{fd: 8, inode: 9, known: read})
+	look.processes[2].skipped = true
+	m := memory{descriptors: make([]descriptor, 7)}
+	m.take(&look)
 	want := memory{
-		processes:   []process{{pid: 5}, {pid: 7, born: birth{inode: 1}, end: 1}, {pid: 9, end: 2}},
-		descriptors: []descriptor{{fd: 4, inode: 2}, {fd: 3, inode: 4}},
+		processes:   []process{{pid: 5}, {pid: 7, born: birth{inode: 1}, end: 2}, {pid: 9, begin: 2, end: 3}},
+		descriptors: []descriptor{{fd: 4, inode: 2}, {fd: 8, inode: 9}, {fd: 3, inode: 4}},
 	}
 	if !slices.Equal(m.processes, want.processes) || !slices.Equal(m.descriptors, want.descriptors) {
 		t.Errorf("%v, want %v", m, want)
+	}
+}
+
+// Processes that were listed together are listed again at different times, all within the trust.
+func TestTrusted(t *testing.T) {
+	times := make(map[time.Duration]int)
+	for pid := range int32(1000) {
+		d := (&process{pid: pid}).trusted()
+		if d < trust/2 || d >= trust {
+			t.Errorf("process %d is trusted for %s, want 15 to 30 seconds", pid, d)
+		}
+		times[d/time.Second]++
+	}
+	for second, n := range times {
+		if n > 100 {
+			t.Errorf("%d of 1000 processes are listed again after %d seconds", n, second)
+		}
 	}
 }

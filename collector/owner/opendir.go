@@ -20,21 +20,25 @@ type openDir struct {
 func noDir() openDir { return openDir{fd: -1, pid: -1} }
 
 // open opens that of a process, in place of the last, and tells which process
-// it is.
-func (d *openDir) open(proc string, pid int32) (birth, error) {
+// it is and how many descriptors it has: the size of the directory, since Linux
+// 6.2 (proc_readfd_count in fs/proc/fd.c).
+func (d *openDir) open(proc string, pid int32) (process, error) {
 	d.close()
 	d.pid = pid
+	p := process{pid: pid}
 	fd, err := unix.Open(filepath.Join(proc, strconv.Itoa(int(pid)), "fd"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return birth{}, err
+		return p, err
 	}
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
 		unix.Close(fd)
-		return birth{}, err
+		return p, err
 	}
 	d.fd = fd
-	return birth{inode: stat.Ino, sec: int64(stat.Ctim.Sec), nsec: int64(stat.Ctim.Nsec)}, nil
+	p.born = birth{inode: stat.Ino, sec: int64(stat.Ctim.Sec), nsec: int64(stat.Ctim.Nsec)}
+	p.open = stat.Size
+	return p, nil
 }
 
 func (d *openDir) close() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,7 +52,7 @@ func TestFindReal(t *testing.T) {
 		closed.Close()
 
 		wanted := wanting(ours, both, theirs, nobodys)
-		owners, _, err := f.Find(t.Context(), wanted, nil, nil, nil)
+		owners, _, err := f.Find(t.Context(), wanted, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +62,7 @@ func TestFindReal(t *testing.T) {
 		}
 		got := make(map[string]model.Owner)
 		for name, inode := range map[string]uint32{"ours": ours, "both's": both, "theirs": theirs, "nobody's": nobodys} {
-			if at := wanted[inode]; at != model.NoOwner {
+			if at := wanted.Owner(inode); at != model.NoOwner {
 				got[name] = owners[at]
 			}
 		}
@@ -92,7 +93,7 @@ func TestFindRealWithManyDescriptors(t *testing.T) {
 	if len(owners) != 1 || owners[0].PID != int32(os.Getpid()) {
 		t.Errorf("owners %v, want this process alone", owners)
 	}
-	for inode, at := range wanted {
+	for inode, at := range wanted.found(slices.Values(inodes)) {
 		if at != 0 {
 			t.Errorf("inode %d: owner at index %d, want 0", inode, at)
 		}
@@ -142,24 +143,22 @@ func TestCheckPrivilege(t *testing.T) {
 func TestFindAllocates(t *testing.T) {
 	const sockets = 1000
 	eachFinder(t, func(t *testing.T, f finder) {
-		wanted := make(map[uint32]int32)
+		wanted := wanting()
 		var owners []model.Owner
 		look := func() {
-			for inode := range wanted {
-				wanted[inode] = model.NoOwner
-			}
+			wanted.unfind()
 			var err error
-			if owners, _, err = f.Find(t.Context(), wanted, nil, owners[:0], nil); err != nil {
+			if owners, _, err = f.Find(t.Context(), wanted, owners[:0], nil); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var before, after float64
 		_, inode := socket(t)
-		wanted[inode] = model.NoOwner
+		wanted.Add(inode, false)
 		before = testing.AllocsPerRun(5, look)
 		for range sockets {
 			_, inode := socket(t)
-			wanted[inode] = model.NoOwner
+			wanted.Add(inode, false)
 		}
 		look()
 		after = testing.AllocsPerRun(5, look)
@@ -175,23 +174,21 @@ func BenchmarkFind(b *testing.B) {
 	for name, f := range finders(b) {
 		for _, sockets := range []int{1, 1000} {
 			b.Run(fmt.Sprintf("%s/%d sockets", name, sockets), func(b *testing.B) {
-				wanted := make(map[uint32]int32)
+				wanted := wanting()
 				for range sockets {
 					fd, inode, err := tcpSocket()
 					if err != nil {
 						b.Fatal(err)
 					}
 					defer unix.Close(fd)
-					wanted[inode] = model.NoOwner
+					wanted.Add(inode, false)
 				}
 				b.ReportAllocs()
 				var owners []model.Owner
 				for b.Loop() {
-					for inode := range wanted {
-						wanted[inode] = model.NoOwner
-					}
+					wanted.unfind()
 					var err error
-					if owners, _, err = f.Find(context.Background(), wanted, nil, owners[:0], nil); err != nil {
+					if owners, _, err = f.Find(context.Background(), wanted, owners[:0], nil); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -15,8 +15,7 @@ import (
 // search joins the sockets that are wanted with the processes that hold them.
 // It is told of the processes by ascending number.
 type search struct {
-	wanted map[uint32]int32
-	all    map[uint32]struct{}
+	wanted *Wanted
 	owners []model.Owner
 	shared []model.SharedListener
 
@@ -33,19 +32,19 @@ func (s *search) begin() {
 // claim notes that the process under way holds a socket. It reports whether
 // that has been claimed before, be it by this process.
 func (s *search) claim(inode uint32) (again bool) {
-	first, wanted := s.wanted[inode]
+	slot := s.wanted.find(inode)
 	switch {
-	case !wanted:
+	case slot == nil:
 		return false
-	case first == model.NoOwner:
-		s.wanted[inode] = s.owner
+	case slot.owner == model.NoOwner:
+		slot.owner = s.owner
 		s.held = true
 		return false
-	case first == s.owner:
+	case slot.owner == s.owner:
 		return true
 	}
 	further := model.SharedListener{Inode: inode, Owner: s.owner}
-	if _, all := s.all[inode]; all && !slices.Contains(s.shared[s.shares:], further) {
+	if s.wanted.hasEvery(inode) && !slices.Contains(s.shared[s.shares:], further) {
 		s.shared = append(s.shared, further)
 		s.held = true
 	}

@@ -36,7 +36,7 @@ func owners(ctx context.Context, o options) (_ *section, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, iterator.Close()) }()
-	l := lookup{dumper: sockdiag.New(sockdiag.Dial, age.NewClock(), 0), wanted: make(map[uint32]int32)}
+	l := lookup{dumper: sockdiag.New(sockdiag.Dial, age.NewClock(), 0)}
 	defer l.dumper.Close()
 	if err := l.dump(ctx); err != nil {
 		return nil, err
@@ -69,14 +69,14 @@ func owners(ctx context.Context, o options) (_ *section, err error) {
 
 // finder is an owner.Finder or an owner.Iterator.
 type finder interface {
-	Find(ctx context.Context, wanted map[uint32]int32, all map[uint32]struct{}, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
+	Find(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 }
 
 // lookup looks for the owners of the sockets of a dump.
 type lookup struct {
 	dumper  *sockdiag.Dumper
 	sockets []model.Socket
-	wanted  map[uint32]int32
+	wanted  owner.Wanted
 	owners  []model.Owner
 }
 
@@ -91,19 +91,19 @@ func (l *lookup) dump(ctx context.Context) (err error) {
 
 // again makes ready for another look for the owners of the same sockets.
 func (l *lookup) again() {
-	clear(l.wanted)
+	l.wanted.Reset(len(l.sockets))
 	for i := range l.sockets {
-		l.wanted[l.sockets[i].Inode] = model.NoOwner
+		l.wanted.Add(l.sockets[i].Inode, false)
 	}
 }
 
 // find finds the owner of each socket.
 func (l *lookup) find(ctx context.Context, f finder) (err error) {
-	if l.owners, _, err = f.Find(ctx, l.wanted, nil, l.owners[:0], nil); err != nil {
+	if l.owners, _, err = f.Find(ctx, &l.wanted, l.owners[:0], nil); err != nil {
 		return err
 	}
-	for inode, at := range l.wanted {
-		if at == model.NoOwner {
+	for i := range l.sockets {
+		if inode := l.sockets[i].Inode; inode != 0 && l.wanted.Owner(inode) == model.NoOwner {
 			return fmt.Errorf("no owner was found of the socket with inode %d", inode)
 		}
 	}
