@@ -60,8 +60,10 @@ type Options struct {
 // OwnerFinder finds the processes that hold sockets: an owner.Finder by /proc,
 // an owner.Iterator by BPF.
 type OwnerFinder interface {
-	// Look and Find are owner.Finder's.
+	// All are owner.Finder's.
 	Look(ctx context.Context) error
+	LookSome(ctx context.Context) error
+	FindSome(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 	Find(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 }
 
@@ -357,14 +359,14 @@ func (c *Collector) board() *flight {
 func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 	look := func() error { return nil }
 	if f.want.Owners {
-		look = c.look(ctx)
+		look = c.look(ctx, f.only)
 	}
 	snap, took, err := c.collect(ctx, f)
 	ownersErr := look()
 	if err == nil {
 		c.joinInterfaces(snap, f.want.Listeners)
 		if f.want.Owners && ownersErr == nil {
-			ownersErr = c.joinOwners(ctx, snap, f.want.ListenerOwners)
+			ownersErr = c.joinOwners(ctx, snap, f)
 		}
 		if f.want.Listeners {
 			c.joinPrograms(snap)
@@ -390,19 +392,6 @@ func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 	}
 	close(f.done)
 	return took
-}
-
-// look looks at the processes while the dump goes on. The returned function
-// waits for it.
-func (c *Collector) look(ctx context.Context) (wait func() error) {
-	done := make(chan error, 1)
-	go func() { done <- c.options.Owners.Look(ctx) }()
-	return func() error {
-		if err := <-done; err != nil {
-			return fmt.Errorf("look at the processes: %w", err)
-		}
-		return nil
-	}
 }
 
 // stopped says of an error that it is only the end of Run, if it is.
@@ -474,27 +463,6 @@ func (c *Collector) blank(only sockdiag.Only) *model.Snapshot {
 	snap.Zones = nil // those who followed the last dump may have it still
 	snap.Owners, snap.Shared, snap.Containers = snap.Owners[:0], snap.Shared[:0], snap.Containers[:0]
 	return snap
-}
-
-// joinOwners joins the owners that were looked for during the dump. A
-// descriptor that was closed, or opened, in between is then an owner that is not
-// known, never a wrong one, since the kernel does not use an inode number of
-// sockfs again soon.
-func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfListeners bool) error {
-	c.wanted.Reset(len(snap.Sockets))
-	for i := range snap.Sockets {
-		s := &snap.Sockets[i]
-		c.wanted.Add(s.Inode, allOfListeners && s.State == model.Listen)
-	}
-	var err error
-	snap.Owners, snap.Shared, err = c.options.Owners.Find(ctx, &c.wanted, snap.Owners, snap.Shared)
-	if err != nil {
-		return fmt.Errorf("find the owners of the sockets: %w", err)
-	}
-	for i := range snap.Sockets {
-		snap.Known[i].Owner = c.wanted.Owner(snap.Sockets[i].Inode)
-	}
-	return nil
 }
 
 // stop answers those who still wait, and all who come later, with ErrStopped.

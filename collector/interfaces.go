@@ -11,11 +11,14 @@ import (
 
 // joinInterfaces looks up the names of the interfaces that sockets are told
 // with: those of link-local addresses and, where listeners is set, those that
-// listeners are bound to. A name that cannot be found is left out.
+// listeners are bound to, and which interface has which address. What cannot be
+// found is left out.
 func (c *Collector) joinInterfaces(snap *model.Snapshot, listeners bool) {
 	clear(snap.Bound)
 	snap.Zones = maps.Clone(snap.Zones) // who follows the dump may have it still
-	asked := make(map[uint32]bool)
+	if listeners {
+		c.joinAddresses(snap)
+	}
 	for i := range snap.Sockets {
 		s := &snap.Sockets[i]
 		listens := listeners && s.State == model.Listen
@@ -23,7 +26,22 @@ func (c *Collector) joinInterfaces(snap *model.Snapshot, listeners bool) {
 			c.joinZone(snap, model.Interface{NetNS: s.NetNS, Index: s.Interface})
 		}
 		if listens && boundToOne(s) {
-			c.joinBound(snap, s, asked)
+			if index, ok := snap.Bound[model.Address{NetNS: s.NetNS, IP: s.LocalIP}]; ok {
+				c.joinZone(snap, model.Interface{NetNS: s.NetNS, Index: index})
+			}
+		}
+	}
+}
+
+// joinAddresses looks up the addresses of the namespaces that were dumped.
+func (c *Collector) joinAddresses(snap *model.Snapshot) {
+	if snap.Bound == nil {
+		snap.Bound = make(map[model.Address]uint32)
+	}
+	for _, netns := range c.namespaces.dumped {
+		if links := c.namespaces.links(netns); links != nil {
+			// Where it fails the addresses have to do.
+			_ = links.Addresses(func(ip [16]byte, index uint32) { snap.Bound[model.Address{NetNS: netns, IP: ip}] = index })
 		}
 	}
 }
@@ -48,24 +66,4 @@ func (c *Collector) joinZone(snap *model.Snapshot, at model.Interface) {
 		snap.Zones = make(map[model.Interface]string)
 	}
 	snap.Zones[at] = name
-}
-
-// joinBound looks up the interface that has the address that s is bound to. All
-// addresses of its namespace are noted at once.
-func (c *Collector) joinBound(snap *model.Snapshot, s *model.Socket, asked map[uint32]bool) {
-	links := c.namespaces.links(s.NetNS)
-	if links == nil {
-		return
-	}
-	if !asked[s.NetNS] {
-		asked[s.NetNS] = true
-		if snap.Bound == nil {
-			snap.Bound = make(map[model.Address]uint32)
-		}
-		// Where it fails the addresses have to do.
-		_ = links.Addresses(func(ip [16]byte, index uint32) { snap.Bound[model.Address{NetNS: s.NetNS, IP: ip}] = index })
-	}
-	if index, ok := snap.Bound[model.Address{NetNS: s.NetNS, IP: s.LocalIP}]; ok {
-		c.joinZone(snap, model.Interface{NetNS: s.NetNS, Index: index})
-	}
 }

@@ -133,7 +133,7 @@ func TestFollowOnlySomeOfAnOldKernel(t *testing.T) {
 	}}
 	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
 		synctest.Wait() // the first sample is there
-		following, err := c.Follow(collector.Want{}, &model.Filter{LocalPorts: []uint16{18080}})
+		following, err := c.Follow(collector.Want{}, &model.Filter{LocalPorts: []uint16{18080, 18081}})
 		if err != nil {
 			t.Fatal(err)
 		}

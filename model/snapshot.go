@@ -32,8 +32,8 @@ type Snapshot struct {
 	// Containers are those that Known.Container and Owner.Container point to,
 	// each once; empty if they were not asked for.
 	Containers []Container
-	// Bound are the indexes of the interfaces that have the addresses which
-	// listeners are bound to.
+	// Bound are the indexes of the interfaces that have the addresses of the
+	// namespaces; empty if listeners were not asked for.
 	Bound map[Address]uint32
 }
 

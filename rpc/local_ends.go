@@ -9,31 +9,42 @@ import (
 // localEnds tells of a remote end that is on this host who listens there.
 type localEnds struct {
 	labels map[model.Endpoint]string
-	// homes are the namespaces of the addresses that connections of the snapshot end at: the one that has the address, or
-	// several if the addresses of namespaces overlap.
+	// homes are the namespaces of this host's addresses: the one that has the address, or several if the addresses of
+	// namespaces overlap.
 	homes map[[16]byte]home
 }
 
 type home struct {
 	netns   uint32
 	several bool
+	told    bool // by an interface
 }
 
-// newLocalEnds returns the local ends of a snapshot, none of which listens yet.
+// newLocalEnds returns the local ends of a snapshot, none of which listens yet. Where an address is the interfaces say, and
+// of one that no interface has, as where a whole network is routed to this host, the connections that have it.
 func newLocalEnds(snap *model.Snapshot) *localEnds {
 	e := &localEnds{labels: make(map[model.Endpoint]string), homes: make(map[[16]byte]home)}
+	for at := range snap.Bound {
+		e.isAt(at.IP, home{netns: at.NetNS, told: true})
+	}
 	for i := range snap.Sockets {
 		s := &snap.Sockets[i]
-		if s.State != model.Established || isLoopback(s.LocalIP) {
-			continue
-		}
-		if h, known := e.homes[s.LocalIP]; !known {
-			e.homes[s.LocalIP] = home{netns: s.NetNS}
-		} else if h.netns != s.NetNS && !h.several {
-			e.homes[s.LocalIP] = home{several: true}
+		if s.State == model.Established && !isLoopback(s.LocalIP) {
+			e.isAt(s.LocalIP, home{netns: s.NetNS})
 		}
 	}
 	return e
+}
+
+func (e *localEnds) isAt(ip [16]byte, at home) {
+	h, known := e.homes[ip]
+	switch {
+	case !known:
+		e.homes[ip] = at
+	case h.told == at.told && h.netns != at.netns && !h.several:
+		h.several = true
+		e.homes[ip] = h
+	}
 }
 
 // listens notes a listening socket and the label of who listens.

@@ -80,7 +80,12 @@ func restParams(raw string) (p connectionsParams, err error) {
 // not long that is before the first byte is sent.
 func (h *restConnections) answer(ctx context.Context, p *connectionsParams, out *Reply) error {
 	want := collector.Want{Owners: true, ListenerOwners: p.filter.NeedsOwners(), Containers: true, Listeners: true}
-	following, scope, err := followScope(ctx, h.collector, p.scope, want, nil)
+	// Which states are meant is not worth a dump of its own: nearly all sockets are established, as a rule.
+	var filter *model.Filter
+	if len(p.filter.LocalPorts)+len(p.filter.RemotePorts)+len(p.filter.RemoteAddresses) > 0 {
+		filter = &p.filter
+	}
+	following, scope, err := followScope(ctx, h.collector, p.scope, want, filter)
 	if err != nil {
 		return err
 	}

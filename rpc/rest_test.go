@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -513,6 +514,43 @@ func BenchmarkRESTConnections(b *testing.B) {
 
 // The addresses of one namespace mean nothing in another: who listens at the far end is looked for where its address is,
 // and loopback is one's own.
+// The interfaces tell whose an address is, so that a flow is labelled whether or not the answer has the other end of it.
+func TestToLabelByInterface(t *testing.T) {
+	const own, blue, red = 2, 3, 4
+	in := func(netns uint32, s model.Socket) model.Socket { s.NetNS = netns; return s }
+	snap := snapshotOf(
+		in(own, socketOf(model.Listen, "0.0.0.0:81", "0.0.0.0:0")),
+		in(blue, socketOf(model.Listen, "0.0.0.0:81", "0.0.0.0:0")),
+		in(own, socketOf(model.Established, "10.0.0.1:50001", "10.0.0.2:81")),
+		in(own, socketOf(model.Established, "10.0.0.1:50002", "10.0.0.1:81")),
+		in(own, socketOf(model.Established, "10.0.0.1:50003", "10.0.0.3:81")), // in two namespaces
+		in(own, socketOf(model.Established, "10.0.0.1:50004", "10.0.0.4:81")), // in none
+		// A socket may have an address that is no interface's, as by IP_TRANSPARENT: whose it is the interfaces know better.
+		in(red, socketOf(model.Established, "10.0.0.2:50005", "192.0.2.1:9")),
+	)
+	snap.NetNSLabels = map[uint32]string{blue: "blue", red: "red"}
+	snap.Owners = []model.Owner{ownerOf(1, "nginx"), ownerOf(2, "caddy")}
+	snap.Known[0].Owner, snap.Known[1].Owner = 0, 1
+	ip := func(s string) [16]byte { return netip.MustParseAddr(s).As16() }
+	snap.Bound = map[model.Address]uint32{
+		{NetNS: own, IP: ip("10.0.0.1")}: 1, {NetNS: blue, IP: ip("10.0.0.2")}: 1,
+		{NetNS: own, IP: ip("10.0.0.3")}: 1, {NetNS: red, IP: ip("10.0.0.3")}: 1,
+	}
+	body := ask(RESTConnections(&stillness{snap: snap}, service.BuiltIn(), 0, zerolog.Nop()), "/").Body
+	var answer struct{ Connections []struct{ ToAddress, ToLabel string } }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, c := range answer.Connections {
+		got[c.ToAddress] = c.ToLabel
+	}
+	want := map[string]string{"10.0.0.1": "nginx", "10.0.0.2": "Caddy", "10.0.0.3": "", "10.0.0.4": "", "192.0.2.1": ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+}
+
 func TestRESTConnectionsOfOtherNamespaces(t *testing.T) {
 	const own, blue, red = 2, 3, 4
 	in := func(netns uint32, s model.Socket) model.Socket { s.NetNS = netns; return s }

@@ -55,15 +55,20 @@ func (f *Finder) heldUnwanted(p process, wanted *Wanted) bool {
 
 // settle keeps of the look under way what is wanted. What was taken over and is
 // not wanted any more is read again, since its number is in use for something
-// else, and so is what had several descriptors.
+// else, and so is what had several descriptors, or may have had without anybody
+// having looked.
 func (f *Finder) settle(ctx context.Context, wanted *Wanted) error {
 	for _, p := range f.look.processes {
 		own := f.look.of(p)
 		for i := range own {
 			d := &own[i]
-			if d.known == taken && (!wanted.has(d.inode) || f.hadSeveral(d.inode)) {
+			isNew := d.known == fresh
+			if isNew || d.known == taken && (!wanted.has(d.inode) || f.hadSeveral(d.inode)) {
 				if err := f.reread(ctx, p.pid, d); err != nil {
 					return err
+				}
+				if isNew && d.known == confirmed {
+					d.known = read
 				}
 			}
 			f.sift(d, wanted)
@@ -133,7 +138,7 @@ func (f *Finder) reread(ctx context.Context, pid int32, d *descriptor) error {
 
 // remember keeps what the look found.
 func (f *Finder) remember(wanted *Wanted) {
-	f.last.take(&f.look)
+	f.last.take(&f.look, taken)
 	f.lastLook = f.began
 	f.last.fit(&f.last)
 	f.look.forget()
@@ -141,8 +146,7 @@ func (f *Finder) remember(wanted *Wanted) {
 	f.ownerless = f.ownerless[:0]
 	n := len(f.last.descriptors)
 	if n > f.minShare { // else nothing is taken over
-		f.ownerless = slices.AppendSeq(f.ownerless, wanted.unfound)
-		slices.Sort(f.ownerless)
+		f.ownerless = wanted.appendUnfound(f.ownerless)
 	}
 	f.met, f.doubted, f.several = fit(f.met[:0], n), fit(f.doubted[:0], n), fit(f.several, n)
 	f.ownerless = fit(f.ownerless, len(f.ownerless))

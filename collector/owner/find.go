@@ -72,10 +72,12 @@ type Finder struct {
 	lastLook time.Time // when that began
 	look     memory    // of the look under way
 	began    time.Time // when that began
-	looked   bool      // whether it is there already
+	looked   bool      // whether it is there already, for Find
 	skipped  int       // how many of its processes were not listed
-	// several are the sockets that had several descriptors, and ownerless those
-	// that had no owner, both in ascending order.
+	// lookedSome is looked for FindSome.
+	lookedSome bool
+	// several are the sockets that had several descriptors at the last Find, and
+	// ownerless those that had no owner, both in ascending order.
 	several, ownerless []uint32
 	// met are the sockets that the look under way found where they were not
 	// before; doubted are those of them that are dealt with.
@@ -105,7 +107,7 @@ func NewFinder(proc string) *Finder {
 // is passed over; CheckPrivilege tells of the second.
 func (f *Finder) Find(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
 	looked := f.looked
-	f.looked = false
+	f.looked, f.lookedSome = false, false
 	if wanted.Len() == 0 {
 		f.last, f.look = memory{}, memory{}
 		return dst, shared, nil
@@ -121,7 +123,7 @@ func (f *Finder) Find(ctx context.Context, wanted *Wanted, dst []model.Owner, sh
 	if err := f.find(ctx, &s); err != nil {
 		return dst, shared, err
 	}
-	if f.skipped > 0 && f.missesSome(wanted) {
+	if f.skipped > 0 && misses(wanted, f.ownerless) {
 		// Whoever holds it let go of as many descriptors as it got.
 		if err := f.listSkipped(ctx, func(process) bool { return true }); err != nil {
 			return dst, shared, err
@@ -161,11 +163,11 @@ func (f *Finder) find(ctx context.Context, s *search) error {
 	return nil
 }
 
-// missesSome reports whether there is a socket without an owner that had one, or
-// was not there.
-func (f *Finder) missesSome(wanted *Wanted) bool {
+// misses reports whether no owner was found of a socket that is not among those
+// known to have none.
+func misses(wanted *Wanted, ownerless []uint32) bool {
 	for inode := range wanted.unfound {
-		if _, known := slices.BinarySearch(f.ownerless, inode); !known {
+		if _, known := slices.BinarySearch(ownerless, inode); !known {
 			return true
 		}
 	}
@@ -177,12 +179,27 @@ func (f *Finder) missesSome(wanted *Wanted) bool {
 // are not remembered and those whose turn it is. So it can go on while the sockets
 // are dumped. Find does it by itself where it was not called.
 func (f *Finder) Look(ctx context.Context) error {
-	f.looked = false
+	f.looked, f.lookedSome = false, false
 	f.began = f.clock()
-	if len(f.last.descriptors) <= f.minShare || f.elapsed() >= trust {
+	if f.elapsed() >= trust {
 		f.last.forget() // each would be read again
 	}
 	defer f.dir.close()
+	if err := f.lookAtAll(ctx); err != nil {
+		return err
+	}
+	if err := f.takeTurns(ctx, f.share(f.elapsed())); err != nil {
+		return err
+	}
+	f.looked = true
+	return nil
+}
+
+// lookAtAll lists the descriptors of all processes that cannot be skipped.
+func (f *Finder) lookAtAll(ctx context.Context) error {
+	if len(f.last.descriptors) <= f.minShare {
+		f.last.forget() // each would be read again
+	}
 	f.look.forget()
 	f.met, f.skipped = f.met[:0], 0
 	if err := f.list(); err != nil {
@@ -196,10 +213,6 @@ func (f *Finder) Look(ctx context.Context) error {
 			return fmt.Errorf("read the descriptors of process %d: %w", pid, err)
 		}
 	}
-	if err := f.takeTurns(ctx, f.share(f.elapsed())); err != nil {
-		return err
-	}
-	f.looked = true
 	return nil
 }
 

@@ -5,6 +5,7 @@ package owner
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,7 +22,17 @@ type Iterator struct {
 	read    func(context.Context, []taskfile.Record) ([]taskfile.Record, error) // program.Read, or a test's own
 	records []taskfile.Record
 	looked  bool // whether records are of a look that no Find has used yet
+
+	// some is for FindSome: the kernel runs the program for every descriptor that
+	// there is, however few are wanted. nil where /proc may not be read.
+	some *Finder
+	// many is many, or a test's own.
+	many int
 }
+
+// many is how many descriptors take longer by BPF than a look at which processes
+// have changed.
+const many = 8192
 
 // OpenIterator puts the BPF program into the kernel. The error is an
 // *UnavailableError, which says why that cannot be: then a Finder has to do.
@@ -33,7 +44,11 @@ func OpenIterator() (*Iterator, error) {
 	if err != nil {
 		return nil, &UnavailableError{Err: explain(err)}
 	}
-	return &Iterator{program: program, read: program.Read}, nil
+	it := &Iterator{program: program, read: program.Read, many: many}
+	if CheckPrivilege() == nil {
+		it.some = NewFinder("/proc")
+	}
+	return it, nil
 }
 
 // Close takes the BPF program out of the kernel.
@@ -81,4 +96,46 @@ func (it *Iterator) Find(ctx context.Context, wanted *Wanted, dst []model.Owner,
 	}
 	it.records = fit(it.records, len(it.records))
 	return s.owners, s.shared, nil
+}
+
+// LookSome is Look for the next FindSome.
+func (it *Iterator) LookSome(ctx context.Context) error {
+	it.looked = false
+	if it.some != nil && len(it.records) > it.many {
+		return it.some.LookSome(ctx)
+	}
+	return it.Look(ctx)
+}
+
+// FindSome does what [Finder.FindSome] does. Where few sockets are held by
+// anybody it is Find.
+func (it *Iterator) FindSome(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	if it.some == nil || len(it.records) <= it.many || it.looked || wanted.Len() == 0 {
+		records := it.records
+		dst, shared, err := it.Find(ctx, wanted, dst, shared)
+		if wanted.Len() == 0 {
+			it.records = records
+		}
+		return dst, shared, err
+	}
+	owners, further, err := it.some.FindSome(ctx, wanted, dst, shared)
+	if err == nil && !misses(wanted, it.some.ownerless) {
+		return owners, further, nil
+	}
+	if err != nil && !errors.Is(err, ErrChanged) {
+		return dst, shared, err
+	}
+	// It is elsewhere, or a thread with descriptors of its own holds it.
+	missing := wanted.appendUnfound(nil)
+	wanted.unfind()
+	if dst, shared, err = it.Find(ctx, wanted, dst, shared); err != nil {
+		return dst, shared, err
+	}
+	for _, inode := range missing {
+		if at := wanted.Owner(inode); at != model.NoOwner {
+			it.some.forget(dst[at].PID) // which has it in the place of another
+		}
+	}
+	it.some.ownerless = wanted.appendUnfound(it.some.ownerless[:0])
+	return dst, shared, nil
 }

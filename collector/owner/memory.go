@@ -61,6 +61,8 @@ type knowledge uint8
 const (
 	// taken: it was so at the look before.
 	taken knowledge = iota
+	// fresh: it was so at the look before, which was for some sockets alone.
+	fresh
 	// confirmed: it was so at the look before, and was read again in this one.
 	confirmed
 	// read: it was read in this look, and was not known before.
@@ -122,16 +124,22 @@ func (m *memory) from(p position) iter.Seq2[*process, *descriptor] {
 	}
 }
 
-// take makes m what is known of other, for the look to come.
-func (m *memory) take(other *memory) {
+// take makes m what is known of other, for the look to come. What was read for
+// the first time is called that.
+func (m *memory) take(other *memory, called knowledge) {
 	m.forget()
 	for _, p := range other.processes {
 		begin := len(m.descriptors)
 		for _, d := range other.of(p) {
-			if d.known != gone {
+			switch d.known {
+			case gone:
+				continue
+			case read:
+				d.known = called
+			case confirmed:
 				d.known = taken
-				m.descriptors = append(m.descriptors, d)
 			}
+			m.descriptors = append(m.descriptors, d)
 		}
 		p.begin, p.end, p.skipped = begin, len(m.descriptors), false
 		m.processes = append(m.processes, p)

@@ -3,6 +3,7 @@ package owner
 import (
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/connectionsd/connectionsd/model"
 )
@@ -132,6 +133,14 @@ func (w *Wanted) unfound(yield func(uint32) bool) {
 			return
 		}
 	}
+}
+
+// appendUnfound appends the sockets that no owner was found of to dst, in
+// ascending order.
+func (w *Wanted) appendUnfound(dst []uint32) []uint32 {
+	dst = slices.AppendSeq(dst, w.unfound)
+	slices.Sort(dst)
+	return dst
 }
 
 // unfind forgets which owners were found.

@@ -15,8 +15,12 @@ import (
 // so that a dump of few of many sockets costs the walk of the tables and not
 // the copy. The zero Only is all of them. Two that are equal ask for the same.
 type Only struct {
-	states   model.StateSet // empty: all
-	bytecode string         // INET_DIAG_REQ_BYTECODE
+	states model.StateSet // empty: all
+	// localPort and remotePort, unless 0, are the only ones. The kernel compares
+	// them before it gathers what bytecode can look at, which lies all over a socket
+	// (inet_diag_dump_icsk in net/ipv4/inet_diag.c).
+	localPort, remotePort uint16
+	bytecode              string // INET_DIAG_REQ_BYTECODE
 }
 
 // NewOnly returns the Only of the connections for what a filter says of states,
@@ -28,11 +32,20 @@ func NewOnly(f *model.Filter) Only {
 			groups = append(groups, a)
 		}
 	}
-	add(ports(opLocalPort, f.LocalPorts))
-	add(ports(opRemotePort, f.RemotePorts))
+	o := Only{states: f.States}
+	if len(f.LocalPorts) == 1 {
+		o.localPort = f.LocalPorts[0]
+	} else {
+		add(ports(opLocalPort, f.LocalPorts))
+	}
+	if len(f.RemotePorts) == 1 {
+		o.remotePort = f.RemotePorts[0]
+	} else {
+		add(ports(opRemotePort, f.RemotePorts))
+	}
 	add(networks(f.RemoteAddresses))
-	o := Only{states: f.States, bytecode: string(program(groups))}
-	if o.states == 0 && o.bytecode != "" {
+	o.bytecode = string(program(groups))
+	if o.states == 0 && o != (Only{}) {
 		o.states = connectionStates
 	}
 	return o

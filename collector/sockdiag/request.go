@@ -37,13 +37,10 @@ var allStates = model.States(
 // connectionStates are those without LISTEN.
 var connectionStates = allStates &^ model.States(model.Listen)
 
-// request is struct inet_diag_req of include/uapi/linux/inet_diag.h. The
-// socket id is left zero: it filters nothing in a dump. Bytecode, if there is
-// any, follows as the attribute INET_DIAG_REQ_BYTECODE.
-type request struct {
-	states   model.StateSet
-	bytecode string
-}
+// request is struct inet_diag_req of include/uapi/linux/inet_diag.h. Of the
+// socket id a dump heeds the ports alone, and where they are zero nothing.
+// Bytecode, if there is any, follows as the attribute INET_DIAG_REQ_BYTECODE.
+type request struct{ Only }
 
 // sizeofRequest is sizeof(struct inet_diag_req).
 const sizeofRequest = 60
@@ -60,8 +57,14 @@ func (r request) Len() int { return len(r.Serialize()) }
 func (r request) Serialize() []byte {
 	b := make([]byte, sizeofRequest)
 	b[0] = unix.AF_INET
-	b[3] = 1 << (attrInfo - 1) // the other attributes come unasked
-	binary.NativeEndian.PutUint32(b[52:], uint32(r.states))
+	b[3] = 1 << (attrInfo - 1)                     // the other attributes come unasked
+	binary.BigEndian.PutUint16(b[4:], r.localPort) // struct inet_diag_sockid: sport, dport, src...
+	binary.BigEndian.PutUint16(b[6:], r.remotePort)
+	states := allStates
+	if r.states != 0 {
+		states &= r.states
+	}
+	binary.NativeEndian.PutUint32(b[52:], uint32(states))
 	if r.bytecode == "" {
 		return b
 	}
@@ -71,11 +74,7 @@ func (r request) Serialize() []byte {
 }
 
 func newRequest(only Only) *nl.NetlinkRequest {
-	states := allStates
-	if only.states != 0 {
-		states &= only.states
-	}
 	req := nl.NewNetlinkRequest(getSock, unix.NLM_F_DUMP)
-	req.AddData(request{states: states, bytecode: only.bytecode})
+	req.AddData(request{only})
 	return req
 }

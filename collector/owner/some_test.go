@@ -1,0 +1,158 @@
+//go:build linux
+
+package owner
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// findSome returns the first owner of each socket, 0 for none.
+func findSome(t *testing.T, f *Finder, inodes ...uint32) ([]int32, error) {
+	t.Helper()
+	wanted := wanting(inodes...)
+	owners, _, err := f.FindSome(t.Context(), wanted, nil, nil)
+	var pids []int32
+	for _, inode := range inodes {
+		pid := int32(0)
+		if at := wanted.Owner(inode); at != model.NoOwner && err == nil {
+			pid = owners[at].PID
+		}
+		pids = append(pids, pid)
+	}
+	return pids, err
+}
+
+func expectSome(t *testing.T, when string, f *Finder, inodes []uint32, want ...int32) {
+	t.Helper()
+	got, err := findSome(t, f, inodes...)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%s: error %v, processes (-want +got):\n%s", when, err, diff)
+	}
+}
+
+// To find some, only they are read again, and the others are still remembered.
+func TestFindSomeReadsOnlyThose(t *testing.T) {
+	h, fds, inodes, _ := holding(t, 5)
+	f := remembering(0)
+	all := slices.Repeat([][]int32{{h.pid}}, 5)
+	expect(t, "all", f, inodes, all...)
+	read := reads(f, h.pid)
+	expectSome(t, "two", f, inodes[1:3], h.pid, h.pid)
+	expectReads(t, "two", read(), fds[1:3])
+	expect(t, "all again", f, inodes, all...)
+	expectReads(t, "all again", read())
+}
+
+// Without a memory everything is read, and then remembered.
+func TestFindSomeFirst(t *testing.T) {
+	h, fds, inodes, besides := holding(t, 5)
+	f := remembering(0)
+	read := reads(f, h.pid)
+	expectSome(t, "first", f, inodes[:1], h.pid)
+	expectReads(t, "first", read(), fds, besides)
+	expectSome(t, "another", f, inodes[4:], h.pid)
+	expectReads(t, "another", read(), fds[4:])
+	// Who looks for all reads once more what nobody has held against the others.
+	expect(t, "all", f, inodes, slices.Repeat([][]int32{{h.pid}}, 5)...)
+	if got := read(); !slices.Contains(got, fds[0]) || !slices.Contains(got, fds[2]) {
+		t.Errorf("all: %v were read, want %v among them", got, fds)
+	}
+}
+
+// A socket in a place where another is remembered takes a look at all; one that is known to be nobody's does not.
+func TestFindSomeChanged(t *testing.T) {
+	h, fds, inodes, _ := holding(t, 3)
+	f := remembering(0)
+	expect(t, "all", f, inodes, slices.Repeat([][]int32{{h.pid}}, 3)...)
+	h.close(fds[1])
+	again, other := h.socket()
+	same(t, fds[1], again)
+	if _, err := findSome(t, f, inodes[0], other); !errors.Is(err, ErrChanged) {
+		t.Errorf("a new socket: error %v, want %v", err, ErrChanged)
+	}
+	inodes[1] = other
+	const nobodys = 1<<32 - 2
+	expect(t, "all", f, append(slices.Clone(inodes), nobodys), append(slices.Repeat([][]int32{{h.pid}}, 3), nil)...)
+	expectSome(t, "some", f, []uint32{other, nobodys}, h.pid, 0)
+}
+
+// What was let go of is told at once, whatever is remembered.
+func TestFindSomeIsTrue(t *testing.T) {
+	a, b := pair(t)
+	fd, s := a.socket()
+	theirs, other := b.socket()
+	f := remembering(0)
+	expect(t, "before", f, []uint32{s, other}, []int32{a.pid}, []int32{b.pid})
+	a.pass(fd)
+	b.pass(theirs)
+	a.close(fd)
+	b.close(theirs)
+	same(t, fd, a.take())
+	same(t, theirs, b.take())
+	// Neither is where it was, and each is in the place of the other: who looks for both sees it.
+	expectSome(t, "exchanged", f, []uint32{s, other}, b.pid, a.pid)
+}
+
+func TestFindSomeOfNone(t *testing.T) {
+	h, _, inodes, _ := holding(t, 1)
+	f := remembering(0)
+	expect(t, "before", f, inodes, []int32{h.pid})
+	if _, err := findSome(t, f); err != nil || len(f.last.descriptors) != 1 {
+		t.Errorf("error %v, %d descriptors remembered, want 1", err, len(f.last.descriptors))
+	}
+}
+
+// The BPF program runs where owners are not where they are remembered, and where few sockets are held by anybody.
+func TestIteratorFindSome(t *testing.T) {
+	self := int32(os.Getpid())
+	if err := CheckPrivilege(); err != nil {
+		t.Skip(err)
+	}
+	_, first := socket(t)
+	runs := 0
+	records := []taskfile.Record{held(uint32(self), first)}
+	it := &Iterator{some: remembering(0), many: 0, read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
+		runs++
+		return append(dst, records...), nil
+	}}
+	look := func(what string, wantRuns int, inodes ...uint32) {
+		t.Helper()
+		runs = 0
+		if err := it.LookSome(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wanted := wanting(inodes...)
+		owners, _, err := it.FindSome(t.Context(), wanted, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, inode := range inodes {
+			if at := wanted.Owner(inode); at == model.NoOwner || owners[at].PID != self {
+				t.Errorf("%s: socket %d has owner %d of %v, want process %d", what, inode, at, owners, self)
+			}
+		}
+		if runs != wantRuns {
+			t.Errorf("%s: the program ran %d times, want %d", what, runs, wantRuns)
+		}
+	}
+	look("nothing is known", 1, first)
+	look("it is remembered", 0, first)
+	look("it is still remembered", 0, first)
+
+	// A socket that the kernel tells of and that cannot be seen in /proc, as of a thread with descriptors of its own.
+	const unseen = 1<<32 - 2
+	records = append(records, held(uint32(self), unseen))
+	look("it is not seen", 1, first, unseen)
+	look("it is never seen", 1, first, unseen)
+	it.many = 3
+	look("few are held", 1, first)
+}

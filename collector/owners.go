@@ -1,0 +1,79 @@
+//go:build linux
+
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/sockdiag"
+	"github.com/connectionsd/connectionsd/model"
+)
+
+// look looks at the processes while the dump goes on that has what only says.
+// The returned function waits for it.
+func (c *Collector) look(ctx context.Context, only sockdiag.Only) (wait func() error) {
+	done := make(chan error, 1)
+	go func() {
+		if only.All() {
+			done <- c.options.Owners.Look(ctx)
+		} else {
+			done <- c.options.Owners.LookSome(ctx)
+		}
+	}()
+	return func() error {
+		if err := <-done; err != nil {
+			return fmt.Errorf("look at the processes: %w", err)
+		}
+		return nil
+	}
+}
+
+// joinOwners joins the owners that were looked for during the dump of f. A
+// descriptor that was closed, or opened, in between is then an owner that is not
+// known, never a wrong one, since the kernel does not use an inode number of
+// sockfs again soon.
+func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, f *flight) error {
+	find := c.options.Owners.Find
+	if !f.only.All() {
+		find = c.options.Owners.FindSome
+	}
+	c.wanted.Reset(len(snap.Sockets))
+	c.wantOwners(snap, f.want.ListenerOwners)
+	var err error
+	snap.Owners, snap.Shared, err = find(ctx, &c.wanted, snap.Owners, snap.Shared)
+	if errors.Is(err, owner.ErrChanged) {
+		err = c.findAmongAll(ctx, snap, f.want.ListenerOwners)
+	}
+	if err != nil {
+		return fmt.Errorf("find the owners of the sockets: %w", err)
+	}
+	for i := range snap.Sockets {
+		snap.Known[i].Owner = c.wanted.Owner(snap.Sockets[i].Inode)
+	}
+	return nil
+}
+
+func (c *Collector) wantOwners(snap *model.Snapshot, allOfListeners bool) {
+	for i := range snap.Sockets {
+		s := &snap.Sockets[i]
+		c.wanted.Add(s.Inode, allOfListeners && s.State == model.Listen)
+	}
+}
+
+// findAmongAll finds the owners of the few sockets of snap as those of all that
+// there are, which takes another dump.
+func (c *Collector) findAmongAll(ctx context.Context, snap *model.Snapshot, allOfListeners bool) error {
+	all, _, err := c.collect(ctx, nil)
+	defer c.release(&lease{snap: all, readers: 1})
+	if err != nil {
+		return err
+	}
+	c.wanted.Reset(len(all.Sockets) + len(snap.Sockets))
+	c.wantOwners(all, false)
+	c.wantOwners(snap, allOfListeners)
+	snap.Owners, snap.Shared, err = c.options.Owners.Find(ctx, &c.wanted, snap.Owners, snap.Shared)
+	return err
+}
