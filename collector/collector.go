@@ -61,6 +61,8 @@ type Options struct {
 // an owner.Iterator by BPF.
 type OwnerFinder interface {
 	// All are owner.Finder's.
+	TellsConnections() bool
+	Connections(ctx context.Context, pid int32, dst []owner.Connection) ([]owner.Connection, error)
 	Look(ctx context.Context) error
 	LookSome(ctx context.Context) error
 	FindSome(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
@@ -172,7 +174,7 @@ func (c *Collector) boardLocked(want Want, only sockdiag.Only) (*flight, error) 
 	if c.stopped {
 		return nil, ErrStopped
 	}
-	at := slices.IndexFunc(c.pending, func(f *flight) bool { return f.only == only })
+	at := slices.IndexFunc(c.pending, func(f *flight) bool { return f.only == only && f.want.Scope == want.Scope })
 	if at < 0 {
 		at = len(c.pending)
 		f := &flight{only: only, done: make(chan struct{})}
@@ -223,12 +225,13 @@ func (c *Collector) release(l *lease) {
 const maxIdle = 2
 
 // maxLeased is how many snapshots can be read while another one is made, and
-// patience how long a dump is put off for those who read one before they lose
-// it. Most read faster than dumps are made; a client that takes nothing must not
-// keep others from theirs, nor the memory of ever more snapshots.
+// patience how long a dump is put off for those who read one before they are
+// asked to give it back, the one who has had one longest first. Most read faster
+// than dumps are made; a client that takes nothing must not keep others from
+// theirs, nor the memory of ever more snapshots.
 const (
 	maxLeased = 2
-	patience  = 2 * time.Second
+	patience  = 10 * time.Millisecond
 )
 
 func (c *Collector) releaseLocked(l *lease) {
@@ -292,8 +295,8 @@ func (c *Collector) Run(ctx context.Context) {
 			if f == nil {
 				continue
 			}
-			took = c.fly(ctx, f)
-			if !f.only.All() {
+			var some bool
+			if took, some = c.fly(ctx, f); some {
 				continue // it is no sample of all sockets
 			}
 		case <-timer.C:
@@ -312,8 +315,8 @@ func (c *Collector) hasRoom() bool {
 	return len(c.leased) < maxLeased
 }
 
-// waitForRoom waits until another snapshot can be made. Who has read one for so
-// long that patience ends loses it. It returns false once ctx is done.
+// waitForRoom waits until another snapshot can be made, and asks for those that
+// are read, one after the other. It returns false once ctx is done.
 func (c *Collector) waitForRoom(ctx context.Context) bool {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -324,8 +327,8 @@ func (c *Collector) waitForRoom(ctx context.Context) bool {
 		case <-c.freed:
 		case <-timer.C:
 			c.mu.Lock()
-			if len(c.leased) > 0 {
-				c.leased[0].evict()
+			if i := slices.IndexFunc(c.leased, func(f *flight) bool { return f.evicted.Err() == nil }); i >= 0 {
+				c.leased[i].evict()
 			}
 			c.mu.Unlock()
 			timer.Reset(patience)
@@ -354,19 +357,29 @@ func (c *Collector) board() *flight {
 	return nil
 }
 
-// fly makes the dump of a flight and returns how long the dump and the
-// history took, which is what the sampler's pace goes by.
-func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
-	look := func() error { return nil }
-	if f.want.Owners {
-		look = c.look(ctx, f.only)
+// fly makes the dump of a flight. It returns how long the dump and the history
+// took, which is what the sampler's pace goes by, and whether it was of some of
+// the sockets.
+func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, some bool) {
+	var snap *model.Snapshot
+	err := errAmongAll
+	if f.want.Scope != 0 {
+		snap, err = c.collectScope(ctx, f.want.Scope)
+		some = err == nil
 	}
-	snap, took, err := c.collect(ctx, f)
+	look := func() error { return nil }
+	if errors.Is(err, errAmongAll) {
+		if f.want.Owners {
+			look = c.look(ctx, f.only)
+		}
+		some = !f.only.All()
+		snap, took, err = c.collect(ctx, f.only, f)
+	}
 	ownersErr := look()
 	if err == nil {
 		c.joinInterfaces(snap, f.want.Listeners)
 		if f.want.Owners && ownersErr == nil {
-			ownersErr = c.joinOwners(ctx, snap, f)
+			ownersErr = c.joinOwners(ctx, snap, f.want.ListenerOwners, some)
 		}
 		if f.want.Listeners {
 			c.joinPrograms(snap)
@@ -374,6 +387,9 @@ func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 		if f.want.Containers {
 			c.containers.join(snap)
 		}
+	}
+	if snap == nil {
+		snap = new(model.Snapshot)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -391,7 +407,7 @@ func (c *Collector) fly(ctx context.Context, f *flight) time.Duration {
 		f.lease = nil
 	}
 	close(f.done)
-	return took
+	return took, some
 }
 
 // stopped says of an error that it is only the end of Run, if it is.
@@ -404,7 +420,7 @@ func stopped(ctx context.Context, err error) error {
 
 // sample makes a dump that nobody waits for.
 func (c *Collector) sample(ctx context.Context) time.Duration {
-	snap, took, err := c.collect(ctx, nil)
+	snap, took, err := c.collect(ctx, sockdiag.Only{}, nil)
 	c.release(&lease{snap: snap, readers: 1})
 	if err != nil && ctx.Err() == nil && c.options.OnSampleError != nil {
 		c.options.OnSampleError(err)
@@ -412,14 +428,10 @@ func (c *Collector) sample(ctx context.Context) time.Duration {
 	return took
 }
 
-// collect makes one snapshot, without owners and zones, and returns how long
-// that took. f is the flight it is for, nil for none. After an error the
-// snapshot is good for reuse only.
-func (c *Collector) collect(ctx context.Context, f *flight) (*model.Snapshot, time.Duration, error) {
-	var only sockdiag.Only
-	if f != nil {
-		only = f.only
-	}
+// collect makes one snapshot of what only says, without owners and zones, and
+// returns how long that took. f is the flight whose followers are told, nil for
+// none. After an error the snapshot is good for reuse only.
+func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) (*model.Snapshot, time.Duration, error) {
 	snap := c.blank(only)
 	snap.Began = c.options.Clock()
 	c.history.begin(snap, only.All())

@@ -45,8 +45,8 @@ func (r *Following) All(ctx context.Context) (*model.Snapshot, error) {
 	return snap, err
 }
 
-// Evicted is done when the snapshot has been read for so long that others wait
-// for its memory: whoever waits for a slow client must then close it.
+// Evicted is done when others wait for the snapshot's memory: whoever waits for
+// a slow client must then see to it that it is closed soon.
 func (r *Following) Evicted() context.Context { return r.of.evicted() }
 
 // Close gives the snapshot back.

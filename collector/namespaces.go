@@ -100,7 +100,7 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 // has the listening ones first, as a dump of all has: they tell who opened the
 // connections.
 func dumpOne(ctx context.Context, d *sockdiag.Dumper, dst []model.Socket, only sockdiag.Only, join sockdiag.Join) ([]model.Socket, error) {
-	if !only.All() {
+	if !only.All() && only != sockdiag.OnlyListeners() {
 		var err error
 		if dst, err = d.Dump(ctx, dst, sockdiag.OnlyListeners(), join); err != nil {
 			return dst, err
@@ -186,6 +186,17 @@ func dialLinksIn(ns netns.Namespace) (handle *netlink.Handle, err error) {
 		handle = nil
 	}
 	return handle, err
+}
+
+// dumper returns that of a namespace that the latest dump has, nil for another.
+func (n *namespaces) dumper(inode uint32) *sockdiag.Dumper {
+	if other := n.others[inode]; other != nil {
+		return other.dumper
+	}
+	if inode == n.self && n.want.Name == "" {
+		return n.own
+	}
+	return nil
 }
 
 // links returns the interfaces of a namespace that the latest dump has.

@@ -31,21 +31,22 @@ func (c *Collector) look(ctx context.Context, only sockdiag.Only) (wait func() e
 	}
 }
 
-// joinOwners joins the owners that were looked for during the dump of f. A
+// joinOwners joins the owners that were looked for during the dump, which was of
+// some of the sockets or of all; of what listens every one with allOfListeners. A
 // descriptor that was closed, or opened, in between is then an owner that is not
 // known, never a wrong one, since the kernel does not use an inode number of
 // sockfs again soon.
-func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, f *flight) error {
+func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfListeners, some bool) error {
 	find := c.options.Owners.Find
-	if !f.only.All() {
+	if some {
 		find = c.options.Owners.FindSome
 	}
 	c.wanted.Reset(len(snap.Sockets))
-	c.wantOwners(snap, f.want.ListenerOwners)
+	c.wantOwners(snap, allOfListeners)
 	var err error
 	snap.Owners, snap.Shared, err = find(ctx, &c.wanted, snap.Owners, snap.Shared)
 	if errors.Is(err, owner.ErrChanged) {
-		err = c.findAmongAll(ctx, snap, f.want.ListenerOwners)
+		err = c.findAmongAll(ctx, snap, allOfListeners)
 	}
 	if err != nil {
 		return fmt.Errorf("find the owners of the sockets: %w", err)
@@ -66,7 +67,7 @@ func (c *Collector) wantOwners(snap *model.Snapshot, allOfListeners bool) {
 // findAmongAll finds the owners of the few sockets of snap as those of all that
 // there are, which takes another dump.
 func (c *Collector) findAmongAll(ctx context.Context, snap *model.Snapshot, allOfListeners bool) error {
-	all, _, err := c.collect(ctx, nil)
+	all, _, err := c.collect(ctx, sockdiag.Only{}, nil)
 	defer c.release(&lease{snap: all, readers: 1})
 	if err != nil {
 		return err

@@ -31,9 +31,14 @@ func start(t *testing.T) *collector.Collector {
 // startIn runs one of other namespaces.
 func startIn(t *testing.T, namespaces collector.NetNS) *collector.Collector {
 	t.Helper()
-	c, err := collector.NewHost(collector.HostOptions{
-		NetNS: namespaces, Services: service.BuiltIn(), OnSampleError: func(err error) { t.Errorf("sample: %v", err) },
-	})
+	return startWith(t, collector.HostOptions{NetNS: namespaces})
+}
+
+// startWith runs one with these options.
+func startWith(t *testing.T, o collector.HostOptions) *collector.Collector {
+	t.Helper()
+	o.Services, o.OnSampleError = service.BuiltIn(), func(err error) { t.Errorf("sample: %v", err) }
+	c, err := collector.NewHost(o)
 	if err != nil {
 		t.Fatal(err)
 	}

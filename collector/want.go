@@ -14,15 +14,19 @@ type Want struct {
 	// and the command line of their owners, and the interfaces they are bound
 	// to.
 	Listeners bool
+	// Scope, unless it is 0, says that with Owners and ListenerOwners the
+	// connections of the scope of that port are enough, and all that listens.
+	Scope uint16
 }
 
-// and returns what satisfies both.
+// and returns what satisfies both, which are of the same Scope.
 func (w Want) and(other Want) Want {
 	return Want{
 		Owners:         w.Owners || other.Owners,
 		ListenerOwners: w.ListenerOwners || other.ListenerOwners,
 		Containers:     w.Containers || other.Containers,
 		Listeners:      w.Listeners || other.Listeners,
+		Scope:          other.Scope,
 	}
 }
 

@@ -79,7 +79,7 @@ func TestGetNetStats(t *testing.T) {
 			t.Errorf("scope %d: released %d times, want once", test.scope, c.released)
 		}
 		// A scope needs every owner of its listener: what its workers accepted is its own.
-		if want := (collector.Want{Owners: test.scope != 0, ListenerOwners: test.scope != 0}); c.wants[0] != want {
+		if want := (collector.Want{Owners: test.scope != 0, ListenerOwners: test.scope != 0, Scope: test.scope}); c.wants[0] != want {
 			t.Errorf("scope %d: asked for %+v, want %+v", test.scope, c.wants[0], want)
 		}
 	}

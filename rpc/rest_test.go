@@ -537,7 +537,9 @@ func TestToLabelByInterface(t *testing.T) {
 		{NetNS: own, IP: ip("10.0.0.3")}: 1, {NetNS: red, IP: ip("10.0.0.3")}: 1,
 	}
 	body := ask(RESTConnections(&stillness{snap: snap}, service.BuiltIn(), 0, zerolog.Nop()), "/").Body
-	var answer struct{ Connections []struct{ ToAddress, ToLabel string } }
+	var answer struct {
+		Connections []struct{ ToAddress, ToLabel string }
+	}
 	if err := json.Unmarshal([]byte(body), &answer); err != nil {
 		t.Fatal(err)
 	}
@@ -618,7 +620,7 @@ func TestRESTConnectionsOfAScope(t *testing.T) {
 	if diff := cmp.Diff([]int{18080, 18081, 40001, 18080, 18080}, got); diff != "" {
 		t.Errorf("listeners' ports and remote ports (-want +got):\n%s", diff)
 	}
-	if want := (collector.Want{Owners: true, ListenerOwners: true, Containers: true, Listeners: true}); c.wants[0] != want {
+	if want := (collector.Want{Owners: true, ListenerOwners: true, Containers: true, Listeners: true, Scope: 18080}); c.wants[0] != want {
 		t.Errorf("asked for %+v, want %+v", c.wants[0], want)
 	}
 }

@@ -24,7 +24,7 @@ func scopeUnseen(port uint16) *jsonrpc2.Error {
 // seen is looked for once more: while a node restarts its process may leave between the dump and the look at the processes.
 func followScope(ctx context.Context, c Collector, port uint16, want collector.Want, filter *model.Filter) (*collector.Following, model.Scope, error) {
 	if port != 0 {
-		want.Owners, want.ListenerOwners, filter = true, true, nil
+		want.Owners, want.ListenerOwners, want.Scope, filter = true, true, port, nil
 	}
 	for again := true; ; again = false {
 		following, err := c.Follow(want, filter)

@@ -138,7 +138,7 @@ func (f *Finder) reread(ctx context.Context, pid int32, d *descriptor) error {
 
 // remember keeps what the look found.
 func (f *Finder) remember(wanted *Wanted) {
-	f.last.take(&f.look, taken)
+	f.last.take(&f.look)
 	f.lastLook = f.began
 	f.last.fit(&f.last)
 	f.look.forget()

@@ -74,8 +74,10 @@ type Finder struct {
 	began    time.Time // when that began
 	looked   bool      // whether it is there already, for Find
 	skipped  int       // how many of its processes were not listed
-	// lookedSome is looked for FindSome.
-	lookedSome bool
+	// lookedSome is looked for FindSome. inPlace is set during such a look: what it
+	// changes of the descriptors it changes in last.
+	lookedSome, inPlace bool
+	spare               []descriptor // look's, while it is last's that are changed
 	// several are the sockets that had several descriptors at the last Find, and
 	// ownerless those that had no owner, both in ascending order.
 	several, ownerless []uint32
@@ -180,11 +182,13 @@ func misses(wanted *Wanted, ownerless []uint32) bool {
 // are dumped. Find does it by itself where it was not called.
 func (f *Finder) Look(ctx context.Context) error {
 	f.looked, f.lookedSome = false, false
+	f.endInPlace()
 	f.began = f.clock()
-	if f.elapsed() >= trust {
+	if len(f.last.descriptors) <= f.minShare || f.elapsed() >= trust {
 		f.last.forget() // each would be read again
 	}
 	defer f.dir.close()
+	f.look.forget()
 	if err := f.lookAtAll(ctx); err != nil {
 		return err
 	}
@@ -197,10 +201,6 @@ func (f *Finder) Look(ctx context.Context) error {
 
 // lookAtAll lists the descriptors of all processes that cannot be skipped.
 func (f *Finder) lookAtAll(ctx context.Context) error {
-	if len(f.last.descriptors) <= f.minShare {
-		f.last.forget() // each would be read again
-	}
-	f.look.forget()
 	f.met, f.skipped = f.met[:0], 0
 	if err := f.list(); err != nil {
 		return fmt.Errorf("list the processes: %w", err)
@@ -255,24 +255,46 @@ func passedOver(err error) bool {
 // visit adds the sockets that a process holds to the look under way. One that is
 // as it was when it was listed last is taken to hold what it held then.
 func (f *Finder) visit(pid int32) error {
-	p, err := f.dir.open(f.proc, pid)
+	p, err := stat(f.proc, pid)
 	if err != nil {
 		return err
 	}
-	was, remembered := f.last.find(p)
-	past := f.last.of(was)
-	if remembered && p.open != 0 && p.open == was.open && f.began.Sub(was.listed) < was.trusted() {
+	if was, remembered := f.last.find(p); remembered && p.open != 0 && p.open == was.open && f.began.Sub(was.listed) < f.trusted(was) {
 		p.listed, p.skipped = was.listed, true
 		f.skipped++
-		p.begin = len(f.look.descriptors)
-		f.look.descriptors = append(f.look.descriptors, past...)
-		p.end = len(f.look.descriptors)
-	} else {
-		err = f.listDescriptors(&p, past)
+		f.takeOver(&p, was)
+		f.look.processes = append(f.look.processes, p)
+		return nil
 	}
+	if p, err = f.dir.open(f.proc, pid); err != nil {
+		return err
+	}
+	was, _ := f.last.find(p)
+	err = f.listDescriptors(&p, f.last.of(was))
 	// One that leaves half way still held what it was seen to hold.
 	f.look.processes = append(f.look.processes, p)
 	return err
+}
+
+// takeOver gives a process what it was known to have.
+func (f *Finder) takeOver(p *process, was process) {
+	if f.inPlace {
+		p.begin, p.end = was.begin, was.end
+		return
+	}
+	p.begin = len(f.look.descriptors)
+	f.look.descriptors = append(f.look.descriptors, f.last.of(was)...)
+	p.end = len(f.look.descriptors)
+}
+
+// trusted is for how long the descriptors of a process need not be listed where
+// their number stays the same. A look for some sockets, which is to be short, can
+// wait longer for many.
+func (f *Finder) trusted(p process) time.Duration {
+	if f.inPlace {
+		return p.trusted() * time.Duration(1+p.open/1024)
+	}
+	return p.trusted()
 }
 
 // listSkipped lists the descriptors of those processes that were skipped and for

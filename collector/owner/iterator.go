@@ -18,10 +18,15 @@ import (
 // tells was so during that look. It sees the descriptors of every thread. It is
 // for one caller at a time.
 type Iterator struct {
-	program *taskfile.Program
-	read    func(context.Context, []taskfile.Record) ([]taskfile.Record, error) // program.Read, or a test's own
-	records []taskfile.Record
-	looked  bool // whether records are of a look that no Find has used yet
+	program     *taskfile.Program
+	read        func(context.Context, []taskfile.Record) ([]taskfile.Record, error)                            // program.Read, or a test's own
+	connections func(ctx context.Context, pid int32, dst []taskfile.Connection) ([]taskfile.Connection, error) // program's
+	records     []taskfile.Record
+	looked      bool // whether records are of a look that no Find has used yet
+
+	// noConnections is set once the kernel has shown that it cannot tell what one
+	// process holds.
+	noConnections bool
 
 	// some is for FindSome: the kernel runs the program for every descriptor that
 	// there is, however few are wanted. nil where /proc may not be read.
@@ -44,7 +49,7 @@ func OpenIterator() (*Iterator, error) {
 	if err != nil {
 		return nil, &UnavailableError{Err: explain(err)}
 	}
-	it := &Iterator{program: program, read: program.Read, many: many}
+	it := &Iterator{program: program, read: program.Read, connections: program.Connections, many: many}
 	if CheckPrivilege() == nil {
 		it.some = NewFinder("/proc")
 	}

@@ -124,9 +124,8 @@ func (m *memory) from(p position) iter.Seq2[*process, *descriptor] {
 	}
 }
 
-// take makes m what is known of other, for the look to come. What was read for
-// the first time is called that.
-func (m *memory) take(other *memory, called knowledge) {
+// take makes m what is known of other, for the look to come.
+func (m *memory) take(other *memory) {
 	m.forget()
 	for _, p := range other.processes {
 		begin := len(m.descriptors)
@@ -134,9 +133,7 @@ func (m *memory) take(other *memory, called knowledge) {
 			switch d.known {
 			case gone:
 				continue
-			case read:
-				d.known = called
-			case confirmed:
+			case read, confirmed:
 				d.known = taken
 			}
 			m.descriptors = append(m.descriptors, d)

@@ -445,7 +445,7 @@ func TestMemoryTake(t *testing.T) {
 	look.descriptors = append(look.descriptors, descriptor{fd: 4, inode: 2}, descriptor{fd: 8, inode: 9, known: read})
 	look.processes[2].skipped = true
 	m := memory{descriptors: make([]descriptor, 7)}
-	m.take(&look, taken)
+	m.take(&look)
 	want := memory{
 		processes:   []process{{pid: 5}, {pid: 7, born: birth{inode: 1}, end: 2}, {pid: 9, begin: 2, end: 3}},
 		descriptors: []descriptor{{fd: 4, inode: 2}, {fd: 8, inode: 9}, {fd: 3, inode: 4}},

@@ -3,7 +3,6 @@
 package owner
 
 import (
-	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -25,20 +24,38 @@ func noDir() openDir { return openDir{fd: -1, pid: -1} }
 func (d *openDir) open(proc string, pid int32) (process, error) {
 	d.close()
 	d.pid = pid
-	p := process{pid: pid}
-	fd, err := unix.Open(filepath.Join(proc, strconv.Itoa(int(pid)), "fd"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(descriptorsOf(proc, pid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return p, err
+		return process{pid: pid}, err
 	}
-	var stat unix.Stat_t
-	if err := unix.Fstat(fd, &stat); err != nil {
+	var is unix.Stat_t
+	if err := unix.Fstat(fd, &is); err != nil {
 		unix.Close(fd)
-		return p, err
+		return process{pid: pid}, err
 	}
 	d.fd = fd
-	p.born = birth{inode: stat.Ino, sec: int64(stat.Ctim.Sec), nsec: int64(stat.Ctim.Nsec)}
-	p.open = stat.Size
-	return p, nil
+	return processOf(pid, &is), nil
+}
+
+// stat tells what open does of a process, and opens nothing.
+func stat(proc string, pid int32) (process, error) {
+	var is unix.Stat_t
+	if err := unix.Stat(descriptorsOf(proc, pid), &is); err != nil {
+		return process{pid: pid}, err
+	}
+	return processOf(pid, &is), nil
+}
+
+func processOf(pid int32, is *unix.Stat_t) process {
+	return process{
+		pid: pid, open: is.Size,
+		born: birth{inode: is.Ino, sec: int64(is.Ctim.Sec), nsec: int64(is.Ctim.Nsec)},
+	}
+}
+
+// descriptorsOf is the directory of a process's descriptors.
+func descriptorsOf(proc string, pid int32) string {
+	return proc + "/" + strconv.Itoa(int(pid)) + "/fd"
 }
 
 func (d *openDir) close() {

@@ -39,7 +39,7 @@ func (f *Finder) FindSome(ctx context.Context, wanted *Wanted, dst []model.Owner
 	if err := f.findSome(ctx, &s); err != nil {
 		return dst, shared, err
 	}
-	remembers := len(f.last.descriptors) > 0
+	remembers := len(f.last.processes) > 0
 	f.rememberSome()
 	if remembers && misses(wanted, f.ownerless) {
 		return dst, shared, ErrChanged
@@ -50,13 +50,41 @@ func (f *Finder) FindSome(ctx context.Context, wanted *Wanted, dst []model.Owner
 // LookSome is Look for the next FindSome.
 func (f *Finder) LookSome(ctx context.Context) error {
 	f.looked, f.lookedSome = false, false
+	f.endInPlace()
 	f.began = f.clock()
+	if len(f.last.descriptors) <= f.minShare {
+		f.last.forget() // each would be read again
+	}
 	defer f.dir.close()
+	f.beginInPlace()
 	if err := f.lookAtAll(ctx); err != nil {
 		return err
 	}
 	f.lookedSome = true
 	return nil
+}
+
+// beginInPlace has the look under way work on the descriptors of last: with a
+// hundred thousand, to copy them would be most of the work.
+func (f *Finder) beginInPlace() {
+	f.inPlace, f.spare = true, f.look.descriptors
+	f.look.processes, f.look.descriptors = f.look.processes[:0], f.last.descriptors
+}
+
+// endInPlace ends that, if it is so.
+func (f *Finder) endInPlace() {
+	if !f.inPlace {
+		return
+	}
+	for i := range f.look.descriptors {
+		switch d := &f.look.descriptors[i]; d.known {
+		case read:
+			d.known = fresh
+		case confirmed:
+			d.known = taken
+		}
+	}
+	f.look.descriptors, f.spare, f.inPlace = f.spare, nil, false
 }
 
 // findSome finds the owners by the look under way.
@@ -96,8 +124,18 @@ func (f *Finder) verify(ctx context.Context, pid int32, d *descriptor) error {
 
 // rememberSome keeps what the look found.
 func (f *Finder) rememberSome() {
-	f.last.take(&f.look, fresh)
-	f.last.fit(&f.last)
+	f.last.processes, f.look.processes = f.look.processes, f.last.processes
+	f.last.descriptors = f.look.descriptors
+	f.endInPlace()
+	used := 0
+	for _, p := range f.last.processes {
+		used += p.end - p.begin
+	}
+	if len(f.last.descriptors) > 2*used+spare { // what was listed anew stands behind the others
+		f.look.take(&f.last)
+		f.last, f.look = f.look, f.last
+		f.last.fit(&f.last)
+	}
 	f.look.forget()
 	f.look.fit(&f.last)
 	f.pids = fit(f.pids, len(f.pids))

@@ -24,12 +24,12 @@ type Record struct {
 	Inode uint32
 }
 
-const recordSize = int(unsafe.Sizeof(Record{}))
-
-// Program is the BPF program in the kernel. It is for one caller at a time.
+// Program is the BPF programs in the kernel. It is for one caller at a time.
 type Program struct {
 	program *ebpf.Program
 	iter    *link.Iter
+	// connections is for Connections, nil where the kernel does not take it.
+	connections *ebpf.Program
 }
 
 // Load hands the program to the kernel. This takes CAP_BPF and CAP_PERFMON, or
@@ -37,20 +37,29 @@ type Program struct {
 // /sys/kernel/btf/vmlinux. The limit on locked memory, which BPF programs once
 // counted against, does not matter: Linux 5.11 has done away with that too.
 func Load() (*Program, error) {
-	var objects tcpObjects
-	if err := loadTcpObjects(&objects, nil); err != nil {
+	var sockets struct {
+		Program *ebpf.Program `ebpf:"tcp_sockets"`
+	}
+	if err := loadTcpObjects(&sockets, nil); err != nil {
 		return nil, fmt.Errorf("load the BPF program: %w", err)
 	}
-	iter, err := link.AttachIter(link.IterOptions{Program: objects.TcpSockets})
+	iter, err := link.AttachIter(link.IterOptions{Program: sockets.Program})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("attach the BPF program: %w", err), objects.Close())
+		return nil, errors.Join(fmt.Errorf("attach the BPF program: %w", err), sockets.Program.Close())
 	}
-	return &Program{program: objects.TcpSockets, iter: iter}, nil
+	p := &Program{program: sockets.Program, iter: iter}
+	var connections struct {
+		Program *ebpf.Program `ebpf:"tcp_connections"`
+	}
+	if err := loadTcpObjects(&connections, nil); err == nil { // else there is no Connections
+		p.connections = connections.Program
+	}
+	return p, nil
 }
 
-// Close takes the program out of the kernel.
+// Close takes the programs out of the kernel.
 func (p *Program) Close() error {
-	return errors.Join(p.iter.Close(), p.program.Close())
+	return errors.Join(p.iter.Close(), p.program.Close(), p.connections.Close())
 }
 
 // Read appends a record for each descriptor of a TCP socket to dst, so a
@@ -70,17 +79,19 @@ func (p *Program) Read(ctx context.Context, dst []Record) ([]Record, error) {
 	return read(ctx, file, dst)
 }
 
-// room is for as many records as the kernel hands out in one read, which is up
-// to 32 KiB (bpf_seq_read in kernel/bpf/bpf_iter.c).
-const room = 32 << 10 / recordSize
+// room is how many bytes the kernel hands out in one read at the most
+// (bpf_seq_read in kernel/bpf/bpf_iter.c).
+const room = 32 << 10
 
 // read appends the records that r has. They are read to where they are to stay.
-func read(ctx context.Context, r io.Reader, dst []Record) ([]Record, error) {
+func read[T Record | Connection](ctx context.Context, r io.Reader, dst []T) ([]T, error) {
+	var record T
+	size := int(unsafe.Sizeof(record))
 	for {
 		if err := context.Cause(ctx); err != nil {
 			return dst, err
 		}
-		dst = slices.Grow(dst, room)
+		dst = slices.Grow(dst, room/size)
 		n, err := r.Read(bytesOf(dst[len(dst):cap(dst)]))
 		switch {
 		case errors.Is(err, unix.EAGAIN):
@@ -90,15 +101,15 @@ func read(ctx context.Context, r io.Reader, dst []Record) ([]Record, error) {
 			return dst, nil
 		case err != nil:
 			return dst, fmt.Errorf("read the files of all tasks: %w", err)
-		case n%recordSize != 0:
-			return dst, fmt.Errorf("read the files of all tasks: %d bytes, which is no whole number of records of %d", n, recordSize)
+		case n%size != 0:
+			return dst, fmt.Errorf("read the files of all tasks: %d bytes, which is no whole number of records of %d", n, size)
 		default:
-			dst = dst[:len(dst)+n/recordSize]
+			dst = dst[:len(dst)+n/size]
 		}
 	}
 }
 
-// bytesOf returns the memory of records, of which there is at least one.
-func bytesOf(records []Record) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(&records[0])), len(records)*recordSize)
+// bytesOf returns the memory of records.
+func bytesOf[T Record | Connection](records []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(records))), len(records)*int(unsafe.Sizeof(*new(T))))
 }

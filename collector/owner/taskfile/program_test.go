@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -74,7 +75,7 @@ func TestReadSockets(t *testing.T) {
 	if !ok {
 		return
 	}
-	const mptcp = 262 // IPPROTO_MPTCP of include/uapi/linux/in.h
+
 	var want, not []uint32
 	for _, s := range []struct {
 		domain, kind, protocol int
@@ -189,7 +190,7 @@ func bytesAs(records ...Record) []byte {
 }
 
 func TestRead(t *testing.T) {
-	many := make([]Record, room)
+	many := make([]Record, room/int(unsafe.Sizeof(Record{})))
 	for i := range many {
 		many[i] = Record{TGID: uint32(i), Inode: uint32(2 * i)}
 	}
@@ -207,7 +208,7 @@ func TestRead(t *testing.T) {
 		{"no room for a record", answers{{b: bytesAs(one)}, {err: unix.E2BIG}}, []Record{one}, "read the files of all tasks: argument list too long"},
 		{"half a record", answers{{b: bytesAs(one)[:5]}}, nil, "read the files of all tasks: 5 bytes, which is no whole number of records of 8"},
 	} {
-		got, err := read(t.Context(), &test.answers, nil)
+		got, err := read[Record](t.Context(), &test.answers, nil)
 		if said := fmt.Sprint(err); said != test.err && (err != nil || test.err != "") {
 			t.Errorf("%s: error %v, want %q", test.name, err, test.err)
 		}
@@ -221,7 +222,7 @@ func TestReadThatIsCancelled(t *testing.T) {
 	why := errors.New("the client left")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reads := 0
-	got, err := read(ctx, readerFunc(func([]byte) (int, error) {
+	got, err := read[Record](ctx, readerFunc(func([]byte) (int, error) {
 		if reads++; reads == 3 {
 			cancel(why)
 		}
@@ -235,3 +236,6 @@ func TestReadThatIsCancelled(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// mptcp is IPPROTO_MPTCP of include/uapi/linux/in.h.
+const mptcp = 262

@@ -16,7 +16,8 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	tcpProgTcpSockets = "tcp_sockets"
+	tcpProgTcpConnections = "tcp_connections"
+	tcpProgTcpSockets     = "tcp_sockets"
 )
 
 // loadTcp returns the embedded CollectionSpec for tcp.
@@ -61,7 +62,8 @@ type tcpSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type tcpProgramSpecs struct {
-	TcpSockets *ebpf.ProgramSpec `ebpf:"tcp_sockets"`
+	TcpConnections *ebpf.ProgramSpec `ebpf:"tcp_connections"`
+	TcpSockets     *ebpf.ProgramSpec `ebpf:"tcp_sockets"`
 }
 
 // tcpMapSpecs contains maps before they are loaded into the kernel.
@@ -112,11 +114,13 @@ type tcpVariables struct {
 //
 // It can be passed to loadTcpObjects or ebpf.CollectionSpec.LoadAndAssign.
 type tcpPrograms struct {
-	TcpSockets *ebpf.Program `ebpf:"tcp_sockets"`
+	TcpConnections *ebpf.Program `ebpf:"tcp_connections"`
+	TcpSockets     *ebpf.Program `ebpf:"tcp_sockets"`
 }
 
 func (p *tcpPrograms) Close() error {
 	return _TcpClose(
+		p.TcpConnections,
 		p.TcpSockets,
 	)
 }
