@@ -2,48 +2,29 @@
 
 package main
 
-import (
-	"context"
-	"fmt"
-)
+import "fmt"
 
-// allocations measures how many objects the daemon allocates for each socket of
-// a full request, once it has made some.
-func allocations(ctx context.Context, o options, connections int, found *section) error {
-	d, err := serve(ctx, o.daemon, "--bpf", "on")
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	connections += 2
+// allocationsOf measures how many objects the daemon allocates for a request,
+// once it has made some.
+func (d *daemon) allocationsOf(request []byte) (float64, error) {
 	const warm, requests = 3, 10
-	for _, asked := range []struct {
-		name  string
-		bytes []byte
-	}{
-		{jsonrpcName, call(getConnections)},
-		{restBPFName, get(apiConnections)},
-	} {
-		if _, err := d.mallocsOf(asked.bytes, warm); err != nil {
-			return err
-		}
-		all, err := d.mallocsOf(asked.bytes, requests)
-		if err != nil {
-			return err
-		}
-		// Of HTTP and of the metrics themselves.
-		other, err := d.mallocsOf(call(getVersion), requests)
-		if err != nil {
-			return err
-		}
-		each := float64(all-other) / requests
-		perSocket := each / float64(connections)
-		found.targets = append(found.targets, target{
-			"allocations for each socket: " + asked.name, fmt.Sprintf("%.4f (%.0f in the whole request)", perSocket, each),
-			"0: less than 0.001", perSocket < 0.001,
-		})
+	if _, err := d.mallocsOf(request, warm); err != nil {
+		return 0, err
 	}
-	return nil
+	n, err := d.mallocsOf(request, requests)
+	return float64(n) / requests, err
+}
+
+// allocationsTarget holds what one more socket allocates, from few to many,
+// against nothing. Of a request without regard to its length, of HTTP, and of
+// each process and listener there is as much with few sockets as with many.
+func allocationsTarget(request string, few, many float64, sockets int) target {
+	perSocket := (many - few) / float64(sockets)
+	return target{
+		"allocations for each socket: " + request,
+		fmt.Sprintf("%.4f (%.0f in a whole request, of which %.0f with few sockets too)", perSocket, many, few),
+		"0: less than 0.001", perSocket < 0.001,
+	}
 }
 
 // mallocsOf returns how many objects the daemon allocates while it is asked so

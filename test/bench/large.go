@@ -39,7 +39,7 @@ func large(ctx context.Context, o options) (_ *section, err error) {
 	}
 	found := new(section)
 	connections := 2 * (o.processes*o.pairs + few/2 + few)
-	for _, step := range []func(context.Context, options, int, *section) error{largeTimes, allocations, memory, profiles} {
+	for _, step := range []func(context.Context, options, int, *section) error{largeTimes, memory, profiles} {
 		if err := step(ctx, o, connections, found); err != nil {
 			return nil, err
 		}

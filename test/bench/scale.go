@@ -27,11 +27,13 @@ func scale(ctx context.Context, o options) (*section, error) {
 	}
 	t.rows = append(t.rows, none)
 	var asked []time.Duration // of get_connections
+	var measured []*scaled
 	for _, sockets := range []int{1_000, 10_000, 100_000} {
 		at, err := scaleAt(ctx, o, sockets)
 		if err != nil {
 			return nil, err
 		}
+		measured = append(measured, at)
 		line := []string{fmt.Sprint(at.sockets), fmt.Sprint(at.runs)}
 		for i, r := range at.rows {
 			each := (r.took - walk.rows[i].took) / time.Duration(at.sockets)
@@ -44,17 +46,24 @@ func scale(ctx context.Context, o options) (*section, error) {
 	}
 	const most = 1.5
 	ratio := float64(slices.Max(asked)) / float64(slices.Min(asked))
-	return &section{tables: []*table{t}, targets: []target{{
+	targets := []target{{
 		"time for each of 1,000, 10,000, 100,000 sockets, walk subtracted: get_connections",
 		fmt.Sprintf("%d, %d, %d ns: within %s", asked[0], asked[1], asked[2], times(ratio)),
 		fmt.Sprintf("within %.1f x", most), ratio <= most,
-	}}}, nil
+	}}
+	few, many := measured[0], measured[len(measured)-1]
+	for i, name := range []string{jsonrpcName, restBPFName} {
+		targets = append(targets, allocationsTarget(name, few.allocations[i], many.allocations[i], many.sockets-few.sockets))
+	}
+	return &section{tables: []*table{t}, targets: targets}, nil
 }
 
 // scaled is what was measured with so many sockets.
 type scaled struct {
 	sockets, runs int
 	rows          []timing
+	// allocations are the objects that each of the two requests allocates.
+	allocations []float64
 }
 
 // scaleAt measures with about so many sockets.
@@ -91,8 +100,17 @@ func scaleAt(ctx context.Context, o options, sockets int) (_ *scaled, err error)
 	at := scaled{sockets: of.sockets()}
 	// What takes little time is measured more often, since less disturbs it more.
 	at.runs = max(o.runs, 1_000_000/(sockets+1000))
-	at.rows, err = measure(at.runs, tasks)
-	return &at, err
+	if at.rows, err = measure(at.runs, tasks); err != nil {
+		return nil, err
+	}
+	for _, r := range requests {
+		n, err := d.allocationsOf(r.bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name, err)
+		}
+		at.allocations = append(at.allocations, n)
+	}
+	return &at, nil
 }
 
 // holding returns the size that is nearest to so many sockets.
