@@ -34,6 +34,9 @@ type history struct {
 	round uint64
 	pass  uint32
 	snap  *model.Snapshot // under way
+	// missing is how many of the sockets that were there before the latest snapshot
+	// of all sockets did not have: as a rule they have been closed.
+	missing int
 	// last is the index of the entry that was found last.
 	last uint32
 	// previous is when each namespace was dumped before: the beginning of the last
@@ -270,8 +273,12 @@ func perSecond(from, to uint64, over time.Duration) uint64 {
 
 // forget drops the entries of sockets that are gone.
 func (h *history) forget() {
+	h.missing = 0
 	for n := range h.entries {
 		e := &h.entries[n]
+		if e.used && e.round+1 == h.round {
+			h.missing++
+		}
 		if e.used && e.round+1 < h.round {
 			delete(h.index, e.key)
 			*e = entry{}

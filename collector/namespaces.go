@@ -32,14 +32,17 @@ type namespaces struct {
 	list func() ([]netns.Namespace, error)
 	// own makes dumps of the daemon's own namespace, and lends its memory to
 	// those of the others.
-	own      *sockdiag.Dumper
-	ownLinks *link.Links
-	others   map[uint32]*namespace
+	own        *sockdiag.Dumper
+	ownLinks   *link.Links
+	ownBuckets buckets
+	others     map[uint32]*namespace
 	// refused are those that could not be entered for want of privilege.
 	refused map[uint32]bool
 	names   map[uint32]string
-	// dumped are those that the latest dump has.
+	// dumped are those that the latest dump has, and total is how many sockets it
+	// had if it was of all.
 	dumped []uint32
+	total  int
 
 	scanned     time.Duration
 	everScanned bool
@@ -47,8 +50,9 @@ type namespaces struct {
 
 // namespace is one that is not the daemon's own.
 type namespace struct {
-	dumper *sockdiag.Dumper
-	links  *link.Links
+	dumper  *sockdiag.Dumper
+	links   *link.Links
+	buckets buckets // known once it was entered
 }
 
 func (n *namespace) close() {
@@ -58,7 +62,7 @@ func (n *namespace) close() {
 
 func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	return &namespaces{
-		want: want, self: self, own: own, ownLinks: link.New(link.Dial),
+		want: want, self: self, own: own, ownLinks: link.New(link.Dial), ownBuckets: readBuckets(),
 		list:    func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
 		others:  make(map[uint32]*namespace),
 		refused: make(map[uint32]bool),
@@ -66,21 +70,22 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 }
 
 // dump appends the sockets of all namespaces that only says to dst, and all that
-// listen, and tells join of them.
-func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, join sockdiag.Join) ([]model.Socket, error) {
+// listen, and tells join of them. closing says that connections are being closed
+// all the time.
+func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, closing bool, join sockdiag.Join) ([]model.Socket, error) {
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
 	n.dumped = n.dumped[:0]
 	var err error
 	if n.want.Name == "" {
-		if dst, err = dumpOne(ctx, n.own, dst, only, join); err != nil {
+		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, only, closing, join); err != nil {
 			return dst, err
 		}
 		n.dumped = append(n.dumped, n.self)
 	}
 	for inode, other := range n.others {
-		dst, err = dumpOne(ctx, other.dumper, dst, only, join)
+		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, only, closing, join)
 		switch {
 		case err == nil:
 			n.dumped = append(n.dumped, inode)
@@ -93,20 +98,36 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 			return dst, fmt.Errorf("network namespace %d: %w", inode, err)
 		}
 	}
+	if only.All() {
+		n.total = len(dst)
+	}
 	return dst, nil
 }
 
 // dumpOne appends the sockets of one namespace. Where it is not to have all, it
 // has the listening ones first, as a dump of all has: they tell who opened the
-// connections.
-func dumpOne(ctx context.Context, d *sockdiag.Dumper, dst []model.Socket, only sockdiag.Only, join sockdiag.Join) ([]model.Socket, error) {
+// connections. Where sockets can pass each other over it makes two dumps, of
+// which join takes out what both have.
+func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, closing bool, join sockdiag.Join) ([]model.Socket, error) {
+	before := len(dst)
 	if !only.All() && only != sockdiag.OnlyListeners() {
 		var err error
 		if dst, err = d.Dump(ctx, dst, sockdiag.OnlyListeners(), join); err != nil {
 			return dst, err
 		}
 	}
-	return d.Dump(ctx, dst, only, join)
+	dst, err := d.Dump(ctx, dst, only, join)
+	if err != nil || !only.All() || !closing {
+		return dst, err
+	}
+	sockets := len(dst) - before
+	if in.shared {
+		sockets = max(len(dst), n.total)
+	}
+	if in.crowded(sockets) {
+		dst, err = d.Dump(ctx, dst, only, join)
+	}
+	return dst, err
 }
 
 // left reports whether err means that a namespace is no longer where it was.
@@ -133,10 +154,9 @@ func (n *namespaces) rescan(now time.Duration) error {
 		}
 		there[ns.Inode] = true
 		if n.others[ns.Inode] == nil && !n.refused[ns.Inode] {
-			n.others[ns.Inode] = &namespace{
-				dumper: n.own.Sibling(func() (sockdiag.Conn, error) { return dialIn(ns) }, ns.Inode),
-				links:  link.New(func() (*netlink.Handle, error) { return dialLinksIn(ns) }),
-			}
+			other := &namespace{links: link.New(func() (*netlink.Handle, error) { return dialLinksIn(ns) })}
+			other.dumper = n.own.Sibling(func() (sockdiag.Conn, error) { return dialIn(ns, &other.buckets) }, ns.Inode)
+			n.others[ns.Inode] = other
 		}
 	}
 	for inode := range n.others {
@@ -162,9 +182,11 @@ func label(ns netns.Namespace) string {
 	return fmt.Sprintf("net:[%d]", ns.Inode)
 }
 
-// dialIn opens a netlink socket in a namespace.
-func dialIn(ns netns.Namespace) (conn sockdiag.Conn, err error) {
+// dialIn opens a netlink socket in a namespace, and sees how many buckets that
+// has.
+func dialIn(ns netns.Namespace, has *buckets) (conn sockdiag.Conn, err error) {
 	err = netns.Do(ns, func() (err error) {
+		*has = readBuckets()
 		conn, err = sockdiag.Dial()
 		return err
 	})

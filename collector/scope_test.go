@@ -82,8 +82,12 @@ func scoped(snap *model.Snapshot, port uint16) (lines []string) {
 	for i := range snap.Sockets {
 		if scope.Match(snap, i) {
 			s, known := &snap.Sockets[i], &snap.Known[i]
+			state := s.State
+			if state == model.FinWait1 { // until the acknowledgement comes
+				state = model.FinWait2
+			}
 			lines = append(lines, fmt.Sprintf("%v - %v %v of %d, incoming %v, id %x, cookie %d, inode %d",
-				s.Local(), s.Remote(), s.State, snap.Owner(i).PID, known.Incoming, known.ID, s.Cookie, s.Inode))
+				s.Local(), s.Remote(), state, snap.Owner(i).PID, known.Incoming, known.ID, s.Cookie, s.Inode))
 		}
 	}
 	slices.Sort(lines)
