@@ -27,7 +27,7 @@ type Connection struct {
 }
 
 // TellsConnections reports whether Connections can tell them.
-func (it *Iterator) TellsConnections() bool { return it.some != nil && !it.noConnections }
+func (it *Iterator) TellsConnections() bool { return !it.noConnections }
 
 // Connections appends the connections that a process holds to dst, one for each
 // descriptor. One that has left has none. The error is ErrNoConnections where
