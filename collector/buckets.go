@@ -25,28 +25,37 @@ const bucketsPath = "/proc/sys/net/ipv4/tcp_ehash_entries"
 type buckets struct {
 	n      int // 0: not known
 	shared bool
+	// sockets is how many the namespace had in the latest dump of all.
+	sockets int
 }
 
 // readBuckets reads those of the calling thread's namespace.
-func readBuckets() buckets {
+func readBuckets() (n int, shared bool) {
 	b, err := os.ReadFile(bucketsPath)
 	if err != nil {
-		return buckets{}
+		return 0, false
 	}
 	return parseBuckets(string(b))
 }
 
-func parseBuckets(s string) buckets {
+func parseBuckets(s string) (n int, shared bool) {
 	n, err := strconv.Atoi(strings.TrimSpace(s))
 	switch {
 	case err != nil:
-		return buckets{}
+		return 0, false
 	case n < 0:
-		return buckets{n: -n, shared: true}
+		return -n, true
 	default:
-		return buckets{n: n}
+		return n, false
 	}
 }
 
-// crowded reports whether so many sockets are as many as pass each other over.
-func (b buckets) crowded(sockets int) bool { return b.n > 0 && sockets > b.n/2 }
+// crowded reports whether there are so many sockets that they pass each other
+// over. all is how many all namespaces have together.
+func (b *buckets) crowded(all int) bool {
+	sockets := b.sockets
+	if b.shared {
+		sockets = all
+	}
+	return b.n > 0 && sockets > b.n/2
+}

@@ -8,8 +8,8 @@ func TestParseBuckets(t *testing.T) {
 	for s, want := range map[string]buckets{
 		"262144\n": {n: 262144}, "-262144\n": {n: 262144, shared: true}, "64\n": {n: 64}, "": {}, "many\n": {}, "0\n": {},
 	} {
-		if got := parseBuckets(s); got != want {
-			t.Errorf("%q: %+v, want %+v", s, got, want)
+		if n, shared := parseBuckets(s); n != want.n || shared != want.shared {
+			t.Errorf("%q: %d, %v, want %d, %v", s, n, shared, want.n, want.shared)
 		}
 	}
 }
@@ -17,16 +17,16 @@ func TestParseBuckets(t *testing.T) {
 func TestCrowded(t *testing.T) {
 	for _, test := range []struct {
 		buckets buckets
-		sockets int
+		all     int
 		want    bool
 	}{
-		{buckets{n: 64}, 32, false},
-		{buckets{n: 64}, 33, true},
-		{buckets{n: 64, shared: true}, 33, true},
-		{buckets{}, 1 << 20, false}, // not known
+		{buckets{n: 64, sockets: 32}, 1000, false},
+		{buckets{n: 64, sockets: 33}, 33, true},
+		{buckets{n: 64, shared: true, sockets: 1}, 33, true},
+		{buckets{sockets: 1 << 20}, 1 << 20, false}, // how many buckets is not known
 	} {
-		if got := test.buckets.crowded(test.sockets); got != test.want {
-			t.Errorf("%d sockets in %+v: %v, want %v", test.sockets, test.buckets, got, test.want)
+		if got := test.buckets.crowded(test.all); got != test.want {
+			t.Errorf("%+v, of %d: %v, want %v", test.buckets, test.all, got, test.want)
 		}
 	}
 }

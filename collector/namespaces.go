@@ -61,8 +61,10 @@ func (n *namespace) close() {
 }
 
 func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
+	ownBuckets := buckets{}
+	ownBuckets.n, ownBuckets.shared = readBuckets()
 	return &namespaces{
-		want: want, self: self, own: own, ownLinks: link.New(link.Dial), ownBuckets: readBuckets(),
+		want: want, self: self, own: own, ownLinks: link.New(link.Dial), ownBuckets: ownBuckets,
 		list:    func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
 		others:  make(map[uint32]*namespace),
 		refused: make(map[uint32]bool),
@@ -117,14 +119,13 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 		}
 	}
 	dst, err := d.Dump(ctx, dst, only, join)
-	if err != nil || !only.All() || !closing {
+	if err != nil || only == sockdiag.OnlyListeners() {
 		return dst, err
 	}
-	sockets := len(dst) - before
-	if in.shared {
-		sockets = max(len(dst), n.total)
+	if only.All() {
+		in.sockets = len(dst) - before
 	}
-	if in.crowded(sockets) {
+	if closing && in.crowded(max(n.total, len(dst))) {
 		dst, err = d.Dump(ctx, dst, only, join)
 	}
 	return dst, err
@@ -186,7 +187,7 @@ func label(ns netns.Namespace) string {
 // has.
 func dialIn(ns netns.Namespace, has *buckets) (conn sockdiag.Conn, err error) {
 	err = netns.Do(ns, func() (err error) {
-		*has = readBuckets()
+		has.n, has.shared = readBuckets()
 		conn, err = sockdiag.Dial()
 		return err
 	})
