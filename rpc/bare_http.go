@@ -15,6 +15,7 @@ type QueryParams func(url.Values) (json.RawMessage, error)
 // bareHandler is a method under a path of its own: bare params in, bare result out. Its errors have an HTTP status.
 type bareHandler struct {
 	router  *Router
+	bounds  *bounds
 	buffers *buffers
 	method  string
 	query   QueryParams
@@ -22,17 +23,15 @@ type bareHandler struct {
 
 // post takes the params from the body. An empty one means no params: monero-python sends nothing where it means {}.
 func (h *bareHandler) post(w http.ResponseWriter, r *http.Request) {
-	body, ok := bareFace.readBody(w, r)
-	if !ok {
-		return
-	}
-	if skipSpace(body, 0) < len(body) {
-		if err := checkJSON(body); err != nil {
-			bareFace.writeError(w, httpStatus(err), err)
-			return
+	h.bounds.answerBody(bareFace, w, r, func(w http.ResponseWriter, body []byte) {
+		if skipSpace(body, 0) < len(body) {
+			if err := checkJSON(body); err != nil {
+				bareFace.writeError(w, httpStatus(err), err)
+				return
+			}
 		}
-	}
-	h.answer(w, r, body)
+		h.answer(w, r, body)
+	})
 }
 
 // get takes the params from the query string. A method that has none does not look at it, as monerod does not.

@@ -63,8 +63,8 @@ func (r *Router) Answer(ctx context.Context, m Message, dst []byte) []byte {
 	return out.Buf
 }
 
-// answerTo appends the answer to out, and lets that of a single call leave while it is made. The error is why one of which
-// a part was sent cannot be ended.
+// answerTo appends the answer to out, and lets it leave while it is made. The error is why one of which a part was sent
+// cannot be ended.
 func (r *Router) answerTo(ctx context.Context, m Message, out *Reply) error {
 	if m.refusal != nil {
 		out.Buf = appendErrorResponse(out.Buf, m.refusal, nil)
@@ -73,20 +73,25 @@ func (r *Router) answerTo(ctx context.Context, m Message, out *Reply) error {
 	if !m.batch {
 		return r.answerCall(ctx, m.value, out, false)
 	}
-	// The answers of a batch are gathered, so that each can still be an error.
-	gathered := Reply{Buf: out.Buf}
-	start := len(gathered.Buf)
+	start := out.size()
 	for value := range elements(m.value) {
-		before := len(gathered.Buf)
-		gathered.Buf = append(gathered.Buf, ',')
-		_ = r.answerCall(ctx, value, &gathered, before-start > MaxBatchAnswer)
-		if len(gathered.Buf) == before+1 {
-			gathered.Buf = gathered.Buf[:before]
+		before := out.size()
+		if before == start {
+			out.Buf = append(out.Buf, '[')
+		} else {
+			out.Buf = append(out.Buf, ',')
+		}
+		if err := r.answerCall(ctx, value, out, before-start > MaxBatchAnswer); err != nil {
+			return err
+		}
+		if out.size() == before+1 { // a notification
+			out.rewind(before)
+		}
+		if err := out.Flush(); err != nil {
+			return err
 		}
 	}
-	out.Buf = gathered.Buf
-	if len(out.Buf) > start {
-		out.Buf[start] = '['
+	if out.size() > start {
 		out.Buf = append(out.Buf, ']')
 	}
 	return nil
@@ -95,7 +100,7 @@ func (r *Router) answerTo(ctx context.Context, m Message, out *Reply) error {
 // answerCall executes one call and appends its answer. If full, there is no room for another result. The error is that of
 // answerTo.
 func (r *Router) answerCall(ctx context.Context, value []byte, out *Reply, full bool) error {
-	start := len(out.Buf)
+	start := out.size()
 	c, rpcErr := parseCall(value)
 	m, known := r.methods[string(c.method)]
 	switch {
@@ -103,7 +108,7 @@ func (r *Router) answerCall(ctx context.Context, value []byte, out *Reply, full 
 	case c.id == nil:
 		if known {
 			// A notification: neither result nor error is sent.
-			_ = r.call(ctx, m, c.params, &Reply{Buf: out.Buf[start:]})
+			_ = r.call(ctx, m, c.params, &Reply{Buf: out.Buf[len(out.Buf):], drop: true})
 		}
 		return nil
 	case !known:
@@ -120,10 +125,10 @@ func (r *Router) answerCall(ctx context.Context, value []byte, out *Reply, full 
 	switch {
 	case rpcErr == nil:
 		out.Buf = append(out.Buf, '}')
-	case out.sent:
+	case !out.rewind(start):
 		return rpcErr
 	default:
-		out.Buf = appendErrorResponse(out.Buf[:start], rpcErr, c.id)
+		out.Buf = appendErrorResponse(out.Buf, rpcErr, c.id)
 	}
 	return nil
 }

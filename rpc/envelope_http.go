@@ -7,18 +7,19 @@ import "net/http"
 type envelopeHandler struct {
 	router  *Router
 	limit   *rateLimit
+	bounds  *bounds
 	buffers *buffers
 }
 
 func (h *envelopeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, ok := envelopeFace.readBody(w, r)
-	if !ok {
-		return
-	}
+	h.bounds.answerBody(envelopeFace, w, r, func(w http.ResponseWriter, body []byte) { h.answer(w, r, body) })
+}
+
+func (h *envelopeHandler) answer(w http.ResponseWriter, r *http.Request, body []byte) {
 	message := ParseMessage(body)
 	// The request itself has paid for the first call on arrival.
 	if wait, ok := h.limit.charge(r, message.Calls()-1); !ok {
-		envelopeFace.writeTooMany(w, wait)
+		h.limit.refuse(envelopeFace, w, wait)
 		return
 	}
 	buf := h.buffers.get()
@@ -26,7 +27,7 @@ func (h *envelopeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch err := h.router.answerTo(r.Context(), message, reply); {
 	case err != nil:
 		reply.abort()
-	case len(reply.Buf) == 0 && !reply.sent:
+	case reply.size() == 0:
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		reply.end(w, http.StatusOK)

@@ -62,6 +62,8 @@ type Options struct {
 
 	Now func() time.Time // the clock of the rate limit and of the login; nil is time.Now
 	Log zerolog.Logger   // gets the panics of handlers, and who guesses at tokens and passwords
+
+	bounds *bounds // of a test; nil is newBounds
 }
 
 // NewHandler returns the HTTP face of a Router: the routes of opts, and errors in the style of each.
@@ -71,15 +73,19 @@ type Options struct {
 //  1. door: cuts the access token off the path, so that what follows neither sees nor logs it
 //  2. recoverer: panics
 //  3. freshJSON, allowOrigins: headers that every answer has, errors too
-//  4. clientIP, rateLimit: 429. Behind it ends what had a wrong token: 404
-//  5. checkHost: 403
-//  6. checkOrigin: 403
-//  7. answerPreflight: 204
-//  8. digestAuth: 401
-//  9. compressed
-//  10. the routes: 404, 405
+//  4. checkRoom: 429 on a connection that is one too many
+//  5. clientIP, rateLimit: 429. Behind it ends what had a wrong token: 404
+//  6. checkURL: 414
+//  7. checkHost: 403
+//  8. checkOrigin: 403
+//  9. answerPreflight: 204
+//  10. digestAuth: 401
+//  11. compressed
+//  12. the routes: 404, 405
+//  13. bounds, for all but documents and what is said below: 503, and of what has a body 408 and 413
 //
-// Health and readiness pass by 1, 4, 7 and 8; so do metrics where there is neither token nor login.
+// Health and readiness pass by 1, 4, 5, 9, 10 and 13; so do metrics where there is neither token nor login. Metrics always
+// pass by 13.
 func NewHandler(opts Options) http.Handler {
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -96,14 +102,17 @@ func NewHandler(opts Options) http.Handler {
 		}
 		return restFace
 	}
-	limit := newRateLimit(opts.Rate, opts.Burst, opts.Now)
+	if opts.bounds == nil {
+		opts.bounds = newBounds(opts.Refused)
+	}
+	limit := newRateLimit(opts.Rate, opts.Burst, opts.Now, opts.Refused)
 	guesses := newGuessLog(opts.Log, opts.Now)
 
 	answer := chi.Chain(recoverer(opts.Log, faceOf), freshJSON, allowOrigins(opts.Origins))
 	admit := func(next http.Handler) http.Handler {
-		return clientIP(opts.TrustedProxies, limit.admit(faceOf, next))
+		return checkRoom(faceOf, opts.Refused, clientIP(opts.TrustedProxies, limit.admit(faceOf, next)))
 	}
-	check := chi.Chain(checkHost(opts.AllowedHosts, faceOf, opts.Refused), checkOrigin(opts.Origins, faceOf, opts.Refused))
+	check := chi.Chain(checkURL(faceOf), checkHost(opts.AllowedHosts, faceOf, opts.Refused), checkOrigin(opts.Origins, faceOf, opts.Refused))
 	hasLogin := opts.Login != Login{}
 	login := func(next http.Handler) http.Handler { return next }
 	if hasLogin {
@@ -146,20 +155,22 @@ func NewHandler(opts Options) http.Handler {
 
 // newRoutes returns the paths of opts.
 func newRoutes(opts Options, limit *rateLimit, faceOf func(*http.Request) face) http.Handler {
-	pool := new(buffers)
+	pool, bounds := new(buffers), opts.bounds
 	mux := chi.NewRouter()
 	get(mux, "/healthz", opts.Health)
 	get(mux, "/readyz", opts.Ready)
 	get(mux, "/metrics", opts.Metrics)
-	envelope := &envelopeHandler{router: opts.Router, limit: limit, buffers: pool}
+	envelope := &envelopeHandler{router: opts.Router, limit: limit, bounds: bounds, buffers: pool}
 	mux.Method(http.MethodPost, "/json_rpc", envelope)
 	mux.Method(http.MethodPost, "/", envelope)
 	for name := range opts.Bare.names() {
-		bare := &bareHandler{router: opts.Bare, buffers: pool, method: name, query: opts.Queries[name]}
+		bare := &bareHandler{router: opts.Bare, bounds: bounds, buffers: pool, method: name, query: opts.Queries[name]}
 		mux.Post("/"+name, bare.post)
-		get(mux, "/"+name, http.HandlerFunc(bare.get))
+		get(mux, "/"+name, bounds.admit(bareFace, http.HandlerFunc(bare.get)))
 	}
-	get(mux, "/api/connections", opts.Connections)
+	if opts.Connections != nil {
+		get(mux, "/api/connections", bounds.admit(restFace, opts.Connections))
+	}
 	get(mux, "/openapi.yaml", opts.OpenAPI)
 	mux.NotFound(notFound)
 	mux.MethodNotAllowed(methodNotAllowed(mux, faceOf).ServeHTTP)

@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -186,6 +189,14 @@ func circumstances(t *testing.T) []circumstance {
 		{name: "a body that is no JSON", host: rich, body: `{`},
 		{name: "a body that is no parameters", host: rich, body: `7`},
 		{name: "a body too large", host: rich, body: strings.Repeat(" ", MaxBody+1)},
+		{name: "a body that does not come", host: rich, request: func(r *http.Request) {
+			r.Body = io.NopCloser(iotest.ErrReader(os.ErrDeadlineExceeded))
+		}},
+		{name: "a URL too long", host: rich, request: func(r *http.Request) { r.RequestURI = "/" + strings.Repeat("a", maxURL) }},
+		{name: "too many at once", host: rich, options: func(o *Options) {
+			o.bounds = newBounds(func(Refusal) {})
+			o.bounds.answering.most = 0
+		}},
 	}
 	for _, test := range []struct{ query, body string }{
 		{"", ""},
@@ -342,6 +353,7 @@ func TestOpenAPIPaths(t *testing.T) {
 		}
 	}
 	var routes []string
+	opts.bounds = newBounds(func(Refusal) {})
 	mux := newRoutes(opts, nil, func(*http.Request) face { return restFace }).(chi.Routes)
 	err := chi.Walk(mux, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		if method != http.MethodHead && route != "/" && route != "/json_rpc" {

@@ -159,6 +159,9 @@ func TestOpenRPCErrors(t *testing.T) {
 		{circumstance: with(at("a name that is not the daemon's"), ``), code: "403", status: 403},
 		{circumstance: rich, verb: "GET", code: "405", status: 405},
 		{circumstance: with(at("too often"), ``), code: "429", status: 429},
+		{circumstance: at("a body that does not come"), code: "408", status: 408},
+		{circumstance: at("a URL too long"), code: "414", status: 414},
+		{circumstance: at("too many at once"), code: "503", status: 503},
 	} {
 		r.method = -1
 		requests = append(requests, r)

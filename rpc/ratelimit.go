@@ -32,14 +32,15 @@ type rateLimit struct {
 	perSecond rate.Limit
 	burst     int
 	now       func() time.Time
+	refused   func(Refusal)
 
 	mu      sync.Mutex
 	clients *simplelru.LRU[netip.Addr, *rate.Limiter]
 }
 
 // newRateLimit returns a limit of perSecond tokens a second and buckets of burst tokens, at least one. Without a
-// positive perSecond there is no limit.
-func newRateLimit(perSecond float64, burst int, now func() time.Time) *rateLimit {
+// positive perSecond there is no limit. refused is told of those who are past theirs.
+func newRateLimit(perSecond float64, burst int, now func() time.Time, refused func(Refusal)) *rateLimit {
 	if !(perSecond > 0) {
 		return nil
 	}
@@ -47,7 +48,7 @@ func newRateLimit(perSecond float64, burst int, now func() time.Time) *rateLimit
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
-	return &rateLimit{perSecond: rate.Limit(perSecond), burst: max(burst, 1), now: now, clients: clients}
+	return &rateLimit{perSecond: rate.Limit(perSecond), burst: max(burst, 1), now: now, refused: refused, clients: clients}
 }
 
 // admit refuses the requests of clients whose bucket is empty, in the style of the path's face.
@@ -57,11 +58,17 @@ func (l *rateLimit) admit(faceOf func(*http.Request) face, next http.Handler) ht
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if wait, ok := l.take(clientOf(r), 1, 1); !ok {
-			faceOf(r).writeTooMany(w, wait)
+			l.refuse(faceOf(r), w, wait)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refuse answers a client that should come back after some time.
+func (l *rateLimit) refuse(f face, w http.ResponseWriter, wait time.Duration) {
+	l.refused(RefusedRate)
+	f.writeTooMany(w, wait)
 }
 
 // charge takes n more tokens for a request that was admitted. If the bucket does not hold them it takes none and returns
@@ -96,8 +103,10 @@ func (l *rateLimit) bucket(client netip.Addr) *rate.Limiter {
 
 // clientOf is whose bucket a request is paid from: an IPv4 address, or an IPv6 /64, which is what one customer gets and
 // can choose addresses from at will. Clients without an address, those of a unix socket, share one bucket.
-func clientOf(r *http.Request) netip.Addr {
-	addr := middleware.GetClientIPAddr(r.Context())
+func clientOf(r *http.Request) netip.Addr { return clientAt(middleware.GetClientIPAddr(r.Context())) }
+
+// clientAt is the client that has an address, named by the first of its addresses.
+func clientAt(addr netip.Addr) netip.Addr {
 	if !addr.Is6() {
 		return addr
 	}

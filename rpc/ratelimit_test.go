@@ -261,7 +261,7 @@ func TestARefusedBodyIsNotRead(t *testing.T) {
 
 func TestTheSilentestClientIsForgottenFirst(t *testing.T) {
 	now := time.Unix(1700000000, 0)
-	l := newRateLimit(1, 1, func() time.Time { return now })
+	l := newRateLimit(1, 1, func() time.Time { return now }, func(Refusal) {})
 	client := func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", i/256, i%256)) }
 	admitted := func(i int) bool {
 		_, ok := l.take(client(i), 1, 1)

@@ -17,7 +17,16 @@ const (
 	RefusedLogin  Refusal = "login"  // wrong credentials; having none at first is a part of the handshake: 401
 	RefusedHost   Refusal = "host"   // a Host header that is not the daemon's: 403
 	RefusedOrigin Refusal = "origin" // a page of another origin posts: 403
+
+	RefusedRate        Refusal = "rate"        // past the rate limit: 429
+	RefusedConnections Refusal = "connections" // more connections than a client may have: 429
+	RefusedBusy        Refusal = "busy"        // more requests at once than can be answered: 503
 )
+
+// Refusals returns all there are.
+func Refusals() []Refusal {
+	return []Refusal{RefusedToken, RefusedLogin, RefusedHost, RefusedOrigin, RefusedRate, RefusedConnections, RefusedBusy}
+}
 
 // How many clients the log of guesses remembers, and how often it speaks of each.
 const (

@@ -92,15 +92,15 @@ func (r *Router) call(ctx context.Context, m *method, params []byte, out *Reply)
 	if rpcErr != nil {
 		return rpcErr
 	}
-	start := len(out.Buf)
+	start := out.size()
 	defer func() {
 		if v := recover(); v != nil {
 			r.log.Error().Str("method", m.name).Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).
 				Msg("method panicked")
 			rpcErr = internalError()
 		}
-		if rpcErr != nil && !out.sent {
-			out.Buf = out.Buf[:start]
+		if rpcErr != nil {
+			out.rewind(start)
 		}
 	}()
 	// The rest of a batch whose client has gone is not worth a look at the kernel.
@@ -110,8 +110,8 @@ func (r *Router) call(ctx context.Context, m *method, params []byte, out *Reply)
 	if err := m.handler(ctx, params, out); err != nil {
 		return r.clientError(ctx, m.name, err)
 	}
-	if len(out.Buf) <= start && !out.sent {
-		out.Buf = append(out.Buf[:start], "null"...)
+	if out.size() <= start {
+		out.Buf = append(out.Buf[:start-out.left], "null"...)
 	}
 	return nil
 }
@@ -123,8 +123,8 @@ func (r *Router) clientError(ctx context.Context, method string, err error) *jso
 		return rpcErr
 	}
 	event := r.log.Error()
-	if ctx.Err() != nil {
-		event = r.log.Debug() // clients that leave early are no fault of this host
+	if unsent := (*sendError)(nil); ctx.Err() != nil || errors.As(err, &unsent) {
+		event = r.log.Debug() // clients that leave early, or take nothing, are no fault of this host
 	}
 	event.Str("method", method).Err(err).Msg("method failed")
 	return internalError()

@@ -1,0 +1,182 @@
+package rpc
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// evictAfter is how long the client of an answer may keep waiting those who need what the answer is made from, where the
+// rest of it cannot be kept. keepAgain is how long until that is tried again.
+const (
+	evictAfter = 2 * time.Second
+	keepAgain  = 10 * time.Millisecond
+)
+
+// An outbox is the http.ResponseWriter of a handler that sends an answer in parts.
+//
+// Its maker waits until the client has taken the last part before it makes the next, so that an answer takes no more memory
+// than one of them. But it holds the snapshot that they are made from meanwhile, and others may wait for that one's memory.
+// When they do, it makes the rest of the answer without waiting, and the outbox keeps it for the client.
+type outbox struct {
+	http.ResponseWriter
+	request *http.Request
+	kept    *places // for the parts that all outboxes keep
+
+	hurried   chan struct{} // closed by hurry
+	hurryOnce sync.Once
+
+	mu    sync.Mutex
+	more  sync.Cond
+	parts []*part       // that have not been sent; the first is under way
+	idle  chan struct{} // closed while there are none; nil before the first
+	err   error         // why no more are sent
+	over  bool          // no more will come
+	ended chan struct{} // closed when the goroutine that sends has ended
+}
+
+// part is a part of an answer, with its place if it is kept.
+type part struct {
+	bytes []byte
+	place *place
+}
+
+func newOutbox(w http.ResponseWriter, r *http.Request, kept *places) *outbox {
+	o := &outbox{ResponseWriter: w, request: r, kept: kept, hurried: make(chan struct{}), ended: make(chan struct{})}
+	o.more.L = &o.mu
+	return o
+}
+
+// send sends b, which is the outbox's from then on, and returns a buffer for what follows. The error is that of the client's
+// connection; it can be one of an earlier part.
+func (o *outbox) send(b []byte) ([]byte, error) {
+	sent, idle := o.add(b)
+	select {
+	case <-idle:
+		return b[:0], o.failure()
+	case <-o.hurried:
+	}
+	deadline, again := time.NewTimer(evictAfter), time.NewTicker(keepAgain)
+	defer deadline.Stop()
+	defer again.Stop()
+	for !o.keep(sent) {
+		select {
+		case <-idle:
+			return b[:0], o.failure()
+		case <-deadline.C:
+			o.cut()
+		case <-again.C:
+		}
+	}
+	return make([]byte, 0, cap(b)), o.failure()
+}
+
+// add hands b to the goroutine that sends. The channel is closed when that and all before it are sent.
+func (o *outbox) add(b []byte) (*part, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.idle == nil {
+		go o.run()
+	}
+	if len(o.parts) == 0 {
+		o.idle = make(chan struct{})
+	}
+	p := &part{bytes: b}
+	o.parts = append(o.parts, p)
+	o.more.Signal()
+	return p, o.idle
+}
+
+// run sends the parts, until there are no more and none will come.
+func (o *outbox) run() {
+	defer close(o.ended)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		for len(o.parts) == 0 {
+			if o.over {
+				return
+			}
+			o.more.Wait()
+		}
+		p := o.parts[0]
+		if o.err == nil {
+			o.mu.Unlock()
+			_, err := o.ResponseWriter.Write(p.bytes)
+			o.mu.Lock()
+			o.err = err
+		}
+		o.parts = o.parts[1:]
+		if p.place != nil {
+			p.place.leave()
+		}
+		if len(o.parts) == 0 {
+			close(o.idle)
+		}
+	}
+}
+
+// keep gives a part that has not been sent a place of its own, if there is one.
+func (o *outbox) keep(p *part) bool {
+	place, ok := o.kept.take(o.request.Context())
+	if !ok {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.parts) == 0 { // it has just been sent
+		place.leave()
+		return true
+	}
+	p.place = place
+	return true
+}
+
+func (o *outbox) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// hurry lets the answer be made without waiting for the client.
+func (o *outbox) hurry() { o.hurryOnce.Do(func() { close(o.hurried) }) }
+
+// Write sends b, once all parts have been sent.
+func (o *outbox) Write(b []byte) (int, error) {
+	if o.idle != nil {
+		<-o.idle
+		if o.err != nil {
+			return 0, o.err
+		}
+	}
+	return o.ResponseWriter.Write(b)
+}
+
+// cut ends what is being sent.
+func (o *outbox) cut() {
+	if of := exchangeOf(o.request.Context()); of != nil {
+		of.cutOff()
+		return
+	}
+	_ = http.NewResponseController(o.ResponseWriter).SetWriteDeadline(time.Now()) // one that has no deadlines has no client either
+}
+
+// close waits until nothing is sent any more. What has not been sent by now belongs to an answer that broke off.
+func (o *outbox) close() {
+	if o.idle == nil {
+		return
+	}
+	select {
+	case <-o.idle:
+	default:
+		o.cut()
+	}
+	o.mu.Lock()
+	o.over = true
+	o.more.Signal()
+	o.mu.Unlock()
+	<-o.ended
+}
+
+// Unwrap is for [http.ResponseController].
+func (o *outbox) Unwrap() http.ResponseWriter { return o.ResponseWriter }
