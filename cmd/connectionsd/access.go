@@ -89,7 +89,7 @@ func checkTLS(cfg *Config, all *koanf.Koanf) error {
 
 // checkBind refuses to answer all who can reach the daemon, unless that is confirmed.
 func checkBind(cfg *Config, all *koanf.Koanf) error {
-	if cfg.RPCBindIP.IsLoopback() || cfg.ConfirmExternalBind || hasSecret(cfg) || cfg.RPCSSLCACertificates != "" {
+	if !cfg.RPCBindIP.IsValid() || cfg.RPCBindIP.IsLoopback() || cfg.ConfirmExternalBind || hasSecret(cfg) || cfg.RPCSSLCACertificates != "" {
 		return nil
 	}
 	s := written(all, "rpc-bind-ip")[0] // there is one: the default is a loopback address
@@ -130,7 +130,7 @@ func warnings(cfg *Config, all *koanf.Koanf) []string {
 			found = append(found, fmt.Sprintf("%s: holds %s, and every user of this host may read it: want chmod o-r", f.name, f.holds))
 		}
 	}
-	if hasSecret(cfg) && !cfg.RPCBindIP.IsLoopback() && cfg.RPCSSLCertificate == "" {
+	if hasSecret(cfg) && cfg.RPCBindIP.IsValid() && !cfg.RPCBindIP.IsLoopback() && cfg.RPCSSLCertificate == "" {
 		found = append(found, "without TLS, tokens and answers cross the network in clear and a login can be taken over: "+
 			"want --rpc-ssl-certificate, or a proxy that has one and a loopback --rpc-bind-ip")
 	}

@@ -20,8 +20,9 @@ import (
 
 // Config is what serve is told to do: each key's value from its strongest origin, checked. keys says what each means.
 type Config struct {
-	RPCBindIP           netip.Addr
-	RPCBindPort         uint16 // 0: any free port
+	RPCBindIP           netip.Addr // the zero Addr: none
+	RPCBindPort         uint16     // 0: any free port
+	UnixSocket          string     // "": none
 	ConfirmExternalBind bool
 
 	RPCLogin                rpc.Login // from either of its two keys; the zero Login for none
@@ -36,15 +37,22 @@ type Config struct {
 	RateLimit      float64 // requests a second for each client; 0: no limit
 	RateBurst      int     // at least 1
 	TrustedProxies []netip.Prefix
-	Scope          uint16 // 0: the whole host
-	NetNS          collector.NetNS
-	BPF            bpfMode
-	ContainerAPIs  []string
-	CommandLines   process.CommandLines
-	Height         uint64
-	LogLevel       zerolog.Level
-	LogFormat      logFormat
-	ConfigFile     string
+
+	RPCMaxConnections             int // at least 1
+	RPCMaxConnectionsPerPublicIP  int // 0: no limit, as with the next
+	RPCMaxConnectionsPerPrivateIP int
+
+	Scope         uint16 // 0: the whole host
+	NetNS         collector.NetNS
+	BPF           bpfMode
+	ContainerAPIs []string
+	CommandLines  process.CommandLines
+	Height        uint64
+	User          string // "": whoever started it
+	Sandbox       sandboxMode
+	LogLevel      zerolog.Level
+	LogFormat     logFormat
+	ConfigFile    string
 
 	// Warnings are what is allowed and yet puts a secret at risk, a sentence each.
 	Warnings []string

@@ -60,14 +60,20 @@ func equal(t *testing.T, got, want Config) {
 // defaults returns the documented defaults, written out once more so that a change of one is seen here.
 func defaults() Config {
 	return Config{
-		RPCBindIP:     netip.MustParseAddr("127.0.0.1"),
-		RPCBindPort:   18081,
-		RateLimit:     50,
-		RateBurst:     100,
+		RPCBindIP:   netip.MustParseAddr("127.0.0.1"),
+		RPCBindPort: 18081,
+		RateLimit:   50,
+		RateBurst:   100,
+
+		RPCMaxConnections:             1000,
+		RPCMaxConnectionsPerPublicIP:  20,
+		RPCMaxConnectionsPerPrivateIP: 500,
+
 		NetNS:         collector.NetNS{All: true},
 		BPF:           bpfAuto,
 		ContainerAPIs: []string{"unix:///run/docker.sock", "unix:///run/podman/podman.sock"},
 		CommandLines:  process.Redacted,
+		Sandbox:       sandboxAuto,
 		LogLevel:      zerolog.InfoLevel,
 		LogFormat:     "auto",
 	}
@@ -93,11 +99,18 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 		LogLevel:            zerolog.TraceLevel,
 		LogFormat:           "console",
 
+		RPCMaxConnections:             1,
+		RPCMaxConnectionsPerPublicIP:  0,
+		RPCMaxConnectionsPerPrivateIP: 2147483647,
+
 		Scope:         18080,
 		NetNS:         collector.NetNS{Name: "blue"},
 		BPF:           bpfOff,
 		ContainerAPIs: []string{"unix:///a.sock", "none"},
 		CommandLines:  process.Full,
+		UnixSocket:    "/run/connectionsd.sock",
+		User:          "nobody:adm",
+		Sandbox:       sandboxOff,
 
 		RPCLogin:                rpc.Login{User: "user", Password: "a:b"},
 		AccessTokens:            []rpc.AccessToken{accessToken(t, "0123456789abcdef"), accessToken(t, "fedcba9876543210")},
@@ -113,6 +126,8 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 			"--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::1", "--height", "18446744073709551615",
 			"--log-level", "trace", "--log-format", "console", "--scope", "18080",
 			"--netns", "blue", "--bpf", "off", "--container-api", "unix:///a.sock,none", "--cmdline", "full",
+			"--rpc-max-connections", "1", "--rpc-max-connections-per-public-ip=0", "--rpc-max-connections-per-private-ip=2147483647",
+			"--unix-socket", "/run//connectionsd.sock", "--user", "nobody:adm", "--sandbox", "off",
 			"--rpc-login", "user:a:b", "--access-token", "0123456789abcdef", "--access-token", "fedcba9876543210",
 			"--allowed-host", "Node.Example.org.", "--allowed-host", "*",
 			"--rpc-access-control-origins", "HTTPS://example.org:443, http://localhost:3000",
@@ -135,7 +150,9 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 			"CONNECTIONSD_HEIGHT=18446744073709551615", "CONNECTIONSD_LOG_LEVEL=trace", "CONNECTIONSD_LOG_FORMAT=console",
 			"CONNECTIONSD_RPC_LOGIN=user:a:b", "CONNECTIONSD_ACCESS_TOKEN=0123456789abcdef,fedcba9876543210",
 			"CONNECTIONSD_SCOPE=18080", "CONNECTIONSD_NETNS=blue", "CONNECTIONSD_BPF=off",
-			"CONNECTIONSD_CONTAINER_API=unix:///a.sock,none", "CONNECTIONSD_CMDLINE=full", "CONNECTIONSD_ALLOWED_HOST=node.example.org,*",
+			"CONNECTIONSD_CONTAINER_API=unix:///a.sock,none", "CONNECTIONSD_CMDLINE=full",
+			"CONNECTIONSD_RPC_MAX_CONNECTIONS=1", "CONNECTIONSD_RPC_MAX_CONNECTIONS_PER_PUBLIC_IP=0", "CONNECTIONSD_RPC_MAX_CONNECTIONS_PER_PRIVATE_IP=2147483647",
+			"CONNECTIONSD_UNIX_SOCKET=/run/connectionsd.sock", "CONNECTIONSD_USER=nobody:adm", "CONNECTIONSD_SANDBOX=off", "CONNECTIONSD_ALLOWED_HOST=node.example.org,*",
 			"CONNECTIONSD_RPC_ACCESS_CONTROL_ORIGINS=https://example.org,http://localhost:3000",
 			"CONNECTIONSD_RPC_SSL_CERTIFICATE=c.pem", "CONNECTIONSD_RPC_SSL_PRIVATE_KEY=k.pem",
 			"CONNECTIONSD_RPC_SSL_CA_CERTIFICATES=ca.pem",
@@ -148,6 +165,8 @@ func TestResolveEveryKeyFromEveryOrigin(t *testing.T) {
 	t.Run("file", func(t *testing.T) {
 		got, err := resolveArgs(t, []string{"--config-file", "c.conf"}, nil, strings.Join([]string{
 			"rpc-bind-ip=0.0.0.0", "rpc-bind-port=0", "confirm-external-bind=true", "rate-limit=0.5", "rate-burst=1",
+			"rpc-max-connections=1", "rpc-max-connections-per-public-ip=0", "rpc-max-connections-per-private-ip=2147483647",
+			"unix-socket=/run/connectionsd.sock", "user=nobody:adm", "sandbox=off",
 			"trusted-proxy=10.0.0.0/8", "trusted-proxy=::1", "height=18446744073709551615", "log-level=trace", "log-format=console",
 			"rpc-login=user:a:b", "access-token=0123456789abcdef", "access-token=fedcba9876543210",
 			"scope=18080", "netns=blue", "bpf=off", "container-api=unix:///a.sock", "container-api=none", "cmdline=full", "allowed-host=node.example.org", "allowed-host=*",
@@ -226,6 +245,11 @@ func TestResolveAcceptedForms(t *testing.T) {
 	}{
 		{"IPv6 loopback", []string{"--rpc-bind-ip=::1"}, func(c *Config) { c.RPCBindIP = netip.MustParseAddr("::1") }},
 		{"all of 127/8 is loopback", []string{"--rpc-bind-ip=127.8.9.10"}, func(c *Config) { c.RPCBindIP = netip.MustParseAddr("127.8.9.10") }},
+		{"no IP address", []string{"--rpc-bind-ip=none"}, func(c *Config) { c.RPCBindIP = netip.Addr{} }},
+		{"user of a number", []string{"--user=0:0"}, func(c *Config) { c.User = "0:0" }},
+		{"socket path of greatest length", []string{"--unix-socket=/" + strings.Repeat("a", 106)}, func(c *Config) {
+			c.UnixSocket = "/" + strings.Repeat("a", 106)
+		}},
 		{"IPv4 as IPv6", []string{"--rpc-bind-ip=::ffff:127.0.0.1"}, func(*Config) {}},
 		{"confirmed bind with a zone", []string{"--rpc-bind-ip=fe80::1%eth0", "--confirm-external-bind"}, func(c *Config) {
 			c.RPCBindIP, c.ConfirmExternalBind = netip.MustParseAddr("fe80::1%eth0"), true
@@ -280,13 +304,17 @@ func TestResolveEmptyListOverrides(t *testing.T) {
 
 func TestResolveErrors(t *testing.T) {
 	const (
-		wantIP     = "want an IP address such as 127.0.0.1 or ::1"
+		wantIP     = "want an IP address such as 127.0.0.1 or ::1, or none"
 		wantPort   = "want a port from 1 to 65535 (0: any free port)"
 		wantRate   = "want a number of requests a second, 0 or more (0: no limit)"
 		wantBurst  = "want a whole number from 1 to 2147483647"
+		wantConns  = "want a whole number of connections from 1 to 2147483647"
+		wantPerIP  = "want a whole number of connections from 0 to 2147483647 (0: no limit)"
 		wantPrefix = "want an address range such as 10.0.0.0/8, or one IP address"
 		wantNetNS  = "want all, self, or the name of a network namespace under /run/netns"
 		wantAPI    = "want the URL of a socket such as unix:///run/docker.sock, or none"
+		wantSocket = "want a path that begins with /, of at most 107 bytes"
+		wantUser   = "want the name or the number of a user, and of a group after a colon if it is not the user's own"
 		wantHeight = "want a whole number from 0 to 18446744073709551615"
 		wantBool   = "want 1, 0, true or false"
 		wantLevel  = "want trace, debug, info, warn or error"
@@ -313,6 +341,10 @@ func TestResolveErrors(t *testing.T) {
 		{name: "rate infinite", args: []string{"--rate-limit=inf"}, want: `--rate-limit "inf": ` + wantRate},
 		{name: "rate no number", args: []string{"--rate-limit=50/s"}, want: `--rate-limit "50/s": ` + wantRate},
 		{name: "burst zero", args: []string{"--rate-burst=0"}, want: `--rate-burst "0": ` + wantBurst},
+		{name: "no connections", args: []string{"--rpc-max-connections=0"}, want: `--rpc-max-connections "0": ` + wantConns},
+		{name: "connections too many", args: []string{"--rpc-max-connections=2147483648"}, want: `--rpc-max-connections "2147483648": ` + wantConns},
+		{name: "connections negative", args: []string{"--rpc-max-connections-per-public-ip=-1"}, want: `--rpc-max-connections-per-public-ip "-1": ` + wantPerIP},
+		{name: "connections no number", args: []string{"--rpc-max-connections-per-private-ip=all"}, want: `--rpc-max-connections-per-private-ip "all": ` + wantPerIP},
 		{name: "burst too large", args: []string{"--rate-burst=2147483648"}, want: `--rate-burst "2147483648": ` + wantBurst},
 		{name: "proxy name", args: []string{"--trusted-proxy=proxy"}, want: `--trusted-proxy "proxy": ` + wantPrefix},
 		{name: "proxy bits", args: []string{"--trusted-proxy=10.0.0.0/33"}, want: `--trusted-proxy "10.0.0.0/33": ` + wantPrefix},
@@ -330,6 +362,18 @@ func TestResolveErrors(t *testing.T) {
 		{name: "container api path", args: []string{"--container-api=/run/docker.sock"}, want: `--container-api "/run/docker.sock": ` + wantAPI},
 		{name: "container api over tcp", args: []string{"--container-api=none,tcp://10.0.0.1:2375"}, want: `--container-api "tcp://10.0.0.1:2375": ` + wantAPI},
 		{name: "container api relative", args: []string{"--container-api=unix://docker.sock"}, want: `--container-api "unix://docker.sock": ` + wantAPI},
+		{name: "socket relative", args: []string{"--unix-socket=c.sock"}, want: `--unix-socket "c.sock": ` + wantSocket},
+		{name: "socket abstract", args: []string{"--unix-socket=@c"}, want: `--unix-socket "@c": ` + wantSocket},
+		{name: "socket empty", args: []string{"--unix-socket="}, want: `--unix-socket "": ` + wantSocket},
+		{
+			name: "socket too long", args: []string{"--unix-socket=/" + strings.Repeat("a", 107)},
+			want: `--unix-socket "/` + strings.Repeat("a", 99) + `": ` + wantSocket,
+		},
+		{name: "user empty", args: []string{"--user="}, want: `--user "": ` + wantUser},
+		{name: "user without a name", args: []string{"--user=:adm"}, want: `--user ":adm": ` + wantUser},
+		{name: "user without a group", args: []string{"--user=nobody:"}, want: `--user "nobody:": ` + wantUser},
+		{name: "user with two groups", args: []string{"--user=nobody:adm:sys"}, want: `--user "nobody:adm:sys": ` + wantUser},
+		{name: "sandbox", args: []string{"--sandbox=on"}, want: `--sandbox "on": want auto or off`},
 		{name: "cmdline", args: []string{"--cmdline=on"}, want: `--cmdline "on": want full, redacted or off`},
 		{name: "log level", args: []string{"--log-level=fatal"}, want: `--log-level "fatal": ` + wantLevel},
 		{name: "log level empty", args: []string{"--log-level="}, want: `--log-level "": ` + wantLevel},

@@ -82,12 +82,16 @@ func (k key) variable() string {
 func keys() []key {
 	return []key{
 		{
-			"rpc-bind-ip", single, public, "IP", "127.0.0.1", "IP address to listen on",
-			one(func(c *Config) *netip.Addr { return &c.RPCBindIP }, parseIP),
+			"rpc-bind-ip", single, public, "IP", "127.0.0.1", "IP address to listen on (none: only on --unix-socket)",
+			one(func(c *Config) *netip.Addr { return &c.RPCBindIP }, parseBindIP),
 		},
 		{
 			"rpc-bind-port", single, public, "PORT", "18081", "TCP port to listen on (0: any free port)",
 			one(func(c *Config) *uint16 { return &c.RPCBindPort }, parsePort),
+		},
+		{
+			"unix-socket", single, public, "PATH", "", "listen on a unix socket too, for its user and group (mode 0660)",
+			one(func(c *Config) *string { return &c.UnixSocket }, parseUnixSocket),
 		},
 		{
 			"confirm-external-bind", toggle, public, "bool", "false", "allow a --rpc-bind-ip that other hosts can reach without any credentials",
@@ -138,6 +142,18 @@ func keys() []key {
 			each(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, parsePrefix),
 		},
 		{
+			"rpc-max-connections", single, public, "N", "1000", "connections that may be open at once",
+			one(func(c *Config) *int { return &c.RPCMaxConnections }, parseConnections),
+		},
+		{
+			"rpc-max-connections-per-public-ip", single, public, "N", "20", "of them those of one client with a public address (0: no limit)",
+			one(func(c *Config) *int { return &c.RPCMaxConnectionsPerPublicIP }, parseConnectionsPerIP),
+		},
+		{
+			"rpc-max-connections-per-private-ip", single, public, "N", "500", "of them those of one client with a private or loopback address (0: no limit)",
+			one(func(c *Config) *int { return &c.RPCMaxConnectionsPerPrivateIP }, parseConnectionsPerIP),
+		},
+		{
 			"scope", single, public, "PORT", "0", "be the node that listens on PORT: answer with its connections alone (0: the whole host)",
 			one(func(c *Config) *uint16 { return &c.Scope }, parseScope),
 		},
@@ -160,6 +176,14 @@ func keys() []key {
 		{
 			"height", single, public, "N", "0", "height placeholder: the chain height told of every peer",
 			one(func(c *Config) *uint64 { return &c.Height }, parseHeight),
+		},
+		{
+			"user", single, public, "USER[:GROUP]", "", "become USER (name or number) once all is open that takes root",
+			one(func(c *Config) *string { return &c.User }, parseUser),
+		},
+		{
+			"sandbox", single, public, "MODE", "auto", "give up, once all is open, what is not needed any more: auto, or off (to look for a fault)",
+			one(func(c *Config) *sandboxMode { return &c.Sandbox }, parseSandbox),
 		},
 		{
 			"log-level", single, public, "LEVEL", "info", "least level logged: trace, debug, info, warn or error",
@@ -213,11 +237,14 @@ func each[T any](field func(*Config) *[]T, parse func(string) (T, error)) func(*
 
 // The parsers below say in their error what they want; who calls them adds where the text comes from.
 
-// parseIP reads an IP address. An IPv4 address written as IPv6 (::ffff:127.0.0.1) is the IPv4 one.
-func parseIP(s string) (netip.Addr, error) {
+// parseBindIP reads an IP address, or none. An IPv4 address written as IPv6 (::ffff:127.0.0.1) is the IPv4 one.
+func parseBindIP(s string) (netip.Addr, error) {
+	if s == "none" {
+		return netip.Addr{}, nil
+	}
 	ip, err := netip.ParseAddr(s)
 	if err != nil {
-		return netip.Addr{}, errors.New("want an IP address such as 127.0.0.1 or ::1")
+		return netip.Addr{}, errors.New("want an IP address such as 127.0.0.1 or ::1, or none")
 	}
 	return ip.Unmap(), nil
 }
@@ -255,11 +282,24 @@ func parseRate(s string) (float64, error) {
 }
 
 func parseBurst(s string) (int, error) {
-	burst, err := strconv.ParseInt(s, 10, 32)
-	if err != nil || burst < 1 {
-		return 0, errors.New("want a whole number from 1 to 2147483647")
+	return parseCount(s, 1, "want a whole number from 1 to 2147483647")
+}
+
+func parseConnections(s string) (int, error) {
+	return parseCount(s, 1, "want a whole number of connections from 1 to 2147483647")
+}
+
+func parseConnectionsPerIP(s string) (int, error) {
+	return parseCount(s, 0, "want a whole number of connections from 0 to 2147483647 (0: no limit)")
+}
+
+// parseCount reads a number of 31 bits that is not below least.
+func parseCount(s string, least int64, want string) (int, error) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < least {
+		return 0, errors.New(want)
 	}
-	return int(burst), nil
+	return int(n), nil
 }
 
 // parsePrefix reads an address range (10.0.0.0/8) or one address. Bits beyond the prefix are cleared, and a range of IPv4

@@ -11,7 +11,7 @@ import (
 )
 
 // newMetrics returns the handler of GET /metrics, and what counts a client that was not let in.
-func newMetrics(built build, degraded func() []rpc.Degradation) (handler http.Handler, refused func(rpc.Refusal)) {
+func newMetrics(built build, degraded func() []rpc.Degradation, sandbox sandbox, open *rpc.Connections) (handler http.Handler, refused func(rpc.Refusal)) {
 	buildInfo := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "connectionsd_build_info",
 		Help: "1, labelled with what this program was built from.",
@@ -22,14 +22,22 @@ func newMetrics(built build, degraded func() []rpc.Degradation) (handler http.Ha
 	buildInfo.Set(1)
 	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "connectionsd_refused_requests_total",
-		Help: "Requests that were refused because of their token, login, Host or Origin.",
+		Help: "Requests that were refused because of their token, login, Host or Origin, or because they were too many.",
 	}, []string{"reason"})
-	for _, reason := range []rpc.Refusal{rpc.RefusedToken, rpc.RefusedLogin, rpc.RefusedHost, rpc.RefusedOrigin} {
+	for _, reason := range rpc.Refusals() {
 		refusals.WithLabelValues(string(reason)) // there from the start, so that a rate can be taken of the first
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		buildInfo, newLacks(degraded), refusals,
+		buildInfo, newLacks(degraded), refusals, sandbox.metric(),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "connectionsd_rpc_connections",
+			Help: "Connections of clients that are open.",
+		}, func() float64 { return float64(open.Open()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "connectionsd_rpc_connections_evicted_total",
+			Help: "Connections of slow or idle clients that were closed to make room for others.",
+		}, func() float64 { return float64(open.Evicted()) }),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

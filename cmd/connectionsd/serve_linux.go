@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,7 +40,19 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	for _, warning := range cfg.Warnings {
 		log.Warn().Msg(warning)
 	}
+	user, err := otherUser(cfg)
+	if err != nil {
+		return &usageError{fmt.Errorf("--user %s: %w", cfg.User, err)}
+	}
+	supervision, err := newSupervision(log)
+	if err != nil {
+		return &usageError{fmt.Errorf("WATCHDOG_USEC: %w", err)}
+	}
 	degraded, err := probe(cfg, log)
+	if err != nil {
+		return err
+	}
+	limits, err := connectionLimits(cfg, degraded, log)
 	if err != nil {
 		return err
 	}
@@ -63,17 +74,23 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 		return &usageError{fmt.Errorf("--container-api: %w", err)}
 	}
 	degraded.engines = engines.Problems
+	memory := new(memoryFollower)
 	host, err := collector.NewHost(collector.HostOptions{
 		NetNS: cfg.NetNS, Owners: owners.finder, Services: services, CommandLines: cfg.CommandLines, Engines: engines.Current,
 		OnSampleError: func(err error) { log.Error().Err(err).Msg("sample failed") },
-		OnDump:        new(memoryFollower).dumped,
+		OnDump:        func(sockets int) { memory.dumped(sockets); supervision.dumped() },
 	})
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, cfg)
+	listeners, err := openListeners(ctx, cfg, user)
 	if err != nil {
 		return err
+	}
+	defer listeners.removeSocket(log)
+	sandbox, err := confine(cfg, owners.finder, listeners.made, user, degraded, log)
+	if err != nil {
+		return errors.Join(err, listeners.close())
 	}
 
 	// The collector outlives ctx: the requests in flight still need it while the server drains.
@@ -81,6 +98,7 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	var collectorDone sync.WaitGroup
 	collectorDone.Go(func() { host.Run(collecting) })
 	collectorDone.Go(func() { engines.Run(collecting) })
+	collectorDone.Go(func() { supervision.run(ctx, host) })
 	defer func() {
 		stopCollecting()
 		collectorDone.Wait()
@@ -88,19 +106,20 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 
 	info, _ := debug.ReadBuildInfo()
 	built := readBuild(version, info)
-	log.Info().Str("version", built.version).Stringer("address", listener.Addr()).
+	log.Info().Str("version", built.version).Strs("addresses", listeners.addresses()).
 		Bool("tls", secure != nil).Bool("login", cfg.RPCLogin != rpc.Login{}).Int("access_tokens", len(cfg.AccessTokens)).
 		Msg("listening")
-	if _, err := fmt.Fprintln(stdout, example(listener.Addr(), cfg, secure)); err != nil {
+	if _, err := fmt.Fprintln(stdout, example(listeners.each()[0].Addr(), cfg, secure)); err != nil {
 		log.Warn().Err(err).Msg("print the example failed")
 	}
 	node := &rpc.Node{
 		Collector: host, Scope: cfg.Scope, Height: cfg.Height, Version: built.version,
-		RPCPort: listener.Addr().(*net.TCPAddr).AddrPort().Port(),
+		RPCPort: listeners.tcpPort(),
 		Started: started, ProcessStart: process.NewReader("/proc").Started, Now: time.Now,
 	}
-	server := rpc.Server{Handler: newHandler(cfg, host, node, services, degraded, built, log), TLS: secure, Log: log}
-	if err := server.Serve(ctx, listener); err != nil {
+	open := rpc.NewConnections(limits)
+	server := rpc.Server{Handler: newHandler(cfg, host, node, services, degraded, sandbox, open, built, log), TLS: secure, Connections: open, Log: log}
+	if err := listeners.serve(ctx, server); err != nil {
 		return err
 	}
 	log.Info().Msg("stopped")
@@ -108,7 +127,7 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 }
 
 // newHandler ties the methods to their paths: those of monerod's JSON-RPC interface, and those that monerod has a path for.
-func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services *service.Table, degraded *degradations, built build, log zerolog.Logger) http.Handler {
+func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services *service.Table, degraded *degradations, sandbox sandbox, open *rpc.Connections, built build, log zerolog.Logger) http.Handler {
 	connections := rpc.GetConnections(host, rpc.ConnectionsOptions{Height: cfg.Height, Scope: cfg.Scope})
 	router := rpc.NewRouter(log)
 	router.HandleStream("get_connections", connections)
@@ -120,7 +139,7 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services 
 	bare.Handle("get_info", node.GetInfo)
 	bare.Handle("getinfo", node.GetInfo) // its older name, which monerod still answers to
 	bare.Handle("get_net_stats", node.GetNetStats)
-	metrics, refused := newMetrics(built, degraded.list)
+	metrics, refused := newMetrics(built, degraded.list, sandbox, open)
 	return rpc.NewHandler(rpc.Options{
 		Router:         router,
 		Bare:           bare,
@@ -164,23 +183,21 @@ func listen(ctx context.Context, cfg Config) (net.Listener, error) {
 // example is a command line that shows this host's connections. Where the daemon listens on all addresses, it names a
 // loopback one. Secrets, and what only the client has, are variables of the shell in it.
 func example(address net.Addr, cfg Config, secure *tls.Config) string {
-	at := address.(*net.TCPAddr).AddrPort()
-	ip := at.Addr().Unmap()
-	switch {
-	case !ip.IsUnspecified():
-	case ip.Is4():
-		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	default:
-		ip = netip.IPv6Loopback()
-	}
 	command, scheme, path := "curl -s", "http", "/json_rpc"
+	host := "localhost"
+	if at, isTCP := address.(*net.TCPAddr); isTCP {
+		host = localAddress(at.AddrPort()).String()
+	} else {
+		command += " --unix-socket " + quote(address.String())
+		secure = nil // the file has its own permissions
+	}
 	if cfg.RPCLogin != (rpc.Login{}) {
 		command += ` --digest -u "$LOGIN"`
 	}
 	if secure != nil {
 		scheme = "https"
 		if isSelfSigned(secure) {
-			command += " --cacert '" + strings.ReplaceAll(cfg.RPCSSLCertificate, "'", `'\''`) + "'"
+			command += " --cacert " + quote(cfg.RPCSSLCertificate)
 		}
 		if secure.ClientAuth != tls.NoClientCert {
 			command += ` --cert "$CERTIFICATE" --key "$KEY"`
@@ -189,6 +206,21 @@ func example(address net.Addr, cfg Config, secure *tls.Config) string {
 	if len(cfg.AccessTokens) > 0 {
 		path = "/$TOKEN" + path
 	}
-	host := net.JoinHostPort(ip.String(), strconv.Itoa(int(at.Port())))
 	return fmt.Sprintf(`%s %s://%s%s -d '{"jsonrpc":"2.0","id":"0","method":"get_connections"}'`, command, scheme, host, path)
 }
+
+// localAddress is where this host reaches what listens at an address.
+func localAddress(at netip.AddrPort) netip.AddrPort {
+	ip := at.Addr().Unmap()
+	switch {
+	case !ip.IsUnspecified():
+	case ip.Is4():
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	default:
+		ip = netip.IPv6Loopback()
+	}
+	return netip.AddrPortFrom(ip, at.Port())
+}
+
+// quote makes s one word of a shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

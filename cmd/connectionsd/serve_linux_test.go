@@ -39,7 +39,8 @@ type daemon struct {
 	stderr bytes.Buffer // once it has ended
 }
 
-// start runs serve with args on any port of 127.0.0.1 and waits until it listens.
+// start runs serve with args on any port of 127.0.0.1 and waits until it listens. It gives up no privilege: the process is
+// that of the tests.
 func start(t *testing.T, args, environ []string) *daemon {
 	t.Helper()
 	t.Cleanup(func() { goleak.VerifyNone(t) }) // runs after the one below
@@ -47,7 +48,7 @@ func start(t *testing.T, args, environ []string) *daemon {
 	d := &daemon{cancel: cancel, ended: make(chan int, 1)}
 	stdout, w := io.Pipe()
 	go func() {
-		args := append([]string{"serve", "--rpc-bind-port=0", "--log-format=json", "--log-level=trace", "--container-api=none"}, args...)
+		args := append([]string{"serve", "--rpc-bind-port=0", "--log-format=json", "--log-level=trace", "--container-api=none", "--sandbox=off"}, args...)
 		d.ended <- run(ctx, args, w, &d.stderr, environ)
 		w.Close()
 	}()

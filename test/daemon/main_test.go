@@ -5,10 +5,17 @@
 package daemon_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/connectionsd/connectionsd/test/netnstest"
 )
 
-func TestMain(m *testing.M) { netnstest.Main(m, func() { os.RemoveAll(binaries) }) }
+func TestMain(m *testing.M) {
+	if os.Getenv(serviceEnv) != "" {
+		fmt.Fprintln(os.Stderr, becomeService()) // which does not return unless it fails
+		os.Exit(1)
+	}
+	netnstest.Main(m, func() { os.RemoveAll(binaries) })
+}

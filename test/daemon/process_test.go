@@ -28,7 +28,9 @@ var binaries = filepath.Join(os.TempDir(), fmt.Sprintf("connectionsd-test-%d", o
 // build builds the command once for all tests of the package.
 var build = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(binaries, "connectionsd")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/connectionsd/connectionsd/cmd/connectionsd").CombinedOutput()
+	cmd := exec.Command("go", "build", "-o", path, "github.com/connectionsd/connectionsd/cmd/connectionsd")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped: with C code in it there is no filter of system calls
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", errors.New(string(out))
 	}
@@ -68,12 +70,15 @@ func serve(t *testing.T, args ...string) *daemon {
 // serveAs does so as another user.
 func serveAs(t *testing.T, as *syscall.Credential, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{
-		t:   t,
-		cmd: command(t, append([]string{"serve", "--rpc-bind-port", "0", "--log-format", "json"}, args...)...),
-		log: new(bytes.Buffer), exited: make(chan struct{}),
-	}
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	cmd := command(t, append([]string{"serve", "--rpc-bind-port", "0", "--log-format", "json"}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	return start(t, cmd)
+}
+
+// start starts a daemon and waits until it answers.
+func start(t *testing.T, cmd *exec.Cmd) *daemon {
+	t.Helper()
+	d := &daemon{t: t, cmd: cmd, log: new(bytes.Buffer), exited: make(chan struct{})}
 	d.cmd.Stderr = d.log
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
