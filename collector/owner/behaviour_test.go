@@ -62,6 +62,11 @@ func finders(t testing.TB) map[string]finder {
 			few.some = remembering(0)
 		}
 		all["some by BPF"] = some{few}
+		if it.someByBPF != nil { // Linux 6.1
+			alone := &Iterator{program: it.program, read: it.read, some: remembering(0)}
+			alone.some.held = it.program.ReadOf
+			all["some by BPF alone"] = some{alone}
+		}
 	case !errors.As(err, &unavailable):
 		t.Fatal(err)
 	}

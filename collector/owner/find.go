@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -67,6 +68,11 @@ type Finder struct {
 	minShare int                                          // minShare, or a test's own
 	dirents  []byte
 	pids     []int32
+
+	// held, unless it is nil, tells the sockets of one process in place of its
+	// descriptors in /proc: for FindSome alone.
+	held    func(ctx context.Context, pid int32, dst []taskfile.Record) ([]taskfile.Record, error)
+	records []taskfile.Record // of one process, kept for its memory
 
 	last     memory    // of the look before
 	lastLook time.Time // when that began
@@ -209,7 +215,7 @@ func (f *Finder) lookAtAll(ctx context.Context) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if err := f.visit(pid); err != nil && !passedOver(err) {
+		if err := f.visit(ctx, pid); err != nil && !passedOver(err) {
 			return fmt.Errorf("read the descriptors of process %d: %w", pid, err)
 		}
 	}
@@ -254,7 +260,7 @@ func passedOver(err error) bool {
 
 // visit adds the sockets that a process holds to the look under way. One that is
 // as it was when it was listed last is taken to hold what it held then.
-func (f *Finder) visit(pid int32) error {
+func (f *Finder) visit(ctx context.Context, pid int32) error {
 	p, err := stat(f.proc, pid)
 	if err != nil {
 		return err
@@ -266,11 +272,15 @@ func (f *Finder) visit(pid int32) error {
 		f.look.processes = append(f.look.processes, p)
 		return nil
 	}
-	if p, err = f.dir.open(f.proc, pid); err != nil {
-		return err
+	if f.held != nil {
+		err = f.listHeld(ctx, &p)
+	} else {
+		if p, err = f.dir.open(f.proc, pid); err != nil {
+			return err
+		}
+		was, _ := f.last.find(p)
+		err = f.listDescriptors(&p, f.last.of(was))
 	}
-	was, _ := f.last.find(p)
-	err = f.listDescriptors(&p, f.last.of(was))
 	// One that leaves half way still held what it was seen to hold.
 	f.look.processes = append(f.look.processes, p)
 	return err
@@ -288,11 +298,11 @@ func (f *Finder) takeOver(p *process, was process) {
 }
 
 // trusted is for how long the descriptors of a process need not be listed where
-// their number stays the same. A look for some sockets, which is to be short, can
-// wait longer for many.
+// their number stays the same. A look for some sockets, which is to be short,
+// waits as long again for each 8192 of them.
 func (f *Finder) trusted(p process) time.Duration {
 	if f.inPlace {
-		return p.trusted() * time.Duration(1+p.open/1024)
+		return p.trusted() * time.Duration(1+p.open/minShare)
 	}
 	return p.trusted()
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
@@ -29,8 +30,10 @@ type Iterator struct {
 	noConnections bool
 
 	// some is for FindSome: the kernel runs the program for every descriptor that
-	// there is, however few are wanted. nil where /proc may not be read.
-	some *Finder
+	// there is, however few are wanted. It reads /proc, where it can see of one
+	// descriptor what it is, and where that may not be read asks by someByBPF which
+	// sockets the processes hold that have changed. nil where neither can be had.
+	some, someByBPF *Finder
 	// many is many, or a test's own.
 	many int
 }
@@ -50,6 +53,11 @@ func OpenIterator() (*Iterator, error) {
 		return nil, &UnavailableError{Err: explain(err)}
 	}
 	it := &Iterator{program: program, read: program.Read, connections: program.Connections, many: many}
+	if _, err := program.ReadOf(context.Background(), int32(os.Getpid()), nil); err == nil { // Linux 6.1
+		it.someByBPF = NewFinder("/proc")
+		it.someByBPF.held = program.ReadOf
+	}
+	it.some = it.someByBPF
 	if CheckPrivilege() == nil {
 		it.some = NewFinder("/proc")
 	}

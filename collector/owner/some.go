@@ -89,16 +89,24 @@ func (f *Finder) endInPlace() {
 
 // findSome finds the owners by the look under way.
 func (f *Finder) findSome(ctx context.Context, s *search) error {
-	for _, p := range f.look.processes {
+	for i := range f.look.processes {
+		p := &f.look.processes[i]
+		if f.held != nil && p.skipped && p.open <= few && f.holdsWanted(*p, s.wanted) {
+			if err := f.listHeld(ctx, p); err != nil {
+				return err
+			}
+		}
 		s.begin()
-		own := f.look.of(p)
+		own := f.look.of(*p)
 		for i := range own {
 			d := &own[i]
 			if d.known == gone || !s.wanted.has(d.inode) {
 				continue
 			}
-			if err := f.verify(ctx, p.pid, d); err != nil {
-				return err
+			if f.held == nil {
+				if err := f.verify(ctx, p.pid, d); err != nil {
+					return err
+				}
 			}
 			if d.known != gone {
 				s.claim(d.inode)
@@ -106,6 +114,36 @@ func (f *Finder) findSome(ctx context.Context, s *search) error {
 		}
 		s.end(f.proc, p.pid)
 	}
+	return nil
+}
+
+// few is how many descriptors of a process are looked at again whenever it is to
+// be told as an owner, where it is not possible to look at one. A process with
+// more is taken to hold what it held while their number is the same, for half a
+// minute or, with very many, some: a socket that it has passed on has then made
+// another process have one more, and so be looked at.
+const few = 1024
+
+// holdsWanted reports whether a process is known to hold a socket that is wanted.
+func (f *Finder) holdsWanted(p process, wanted *Wanted) bool {
+	for _, d := range f.look.of(p) {
+		if wanted.has(d.inode) {
+			return true
+		}
+	}
+	return false
+}
+
+// listHeld lists the sockets of a process as held tells them.
+func (f *Finder) listHeld(ctx context.Context, p *process) (err error) {
+	if f.records, err = f.held(ctx, p.pid, f.records[:0]); err != nil {
+		return err
+	}
+	p.listed, p.skipped, p.begin = f.began, false, len(f.look.descriptors)
+	for i, r := range f.records {
+		f.look.descriptors = append(f.look.descriptors, descriptor{fd: int32(i), inode: r.Inode, known: read})
+	}
+	p.end = len(f.look.descriptors)
 	return nil
 }
 

@@ -156,3 +156,44 @@ func TestIteratorFindSome(t *testing.T) {
 	it.many = 3
 	look("few are held", 1, first)
 }
+
+// Where /proc is closed the program tells what the processes hold that have changed, and those that are to be told as owners.
+func TestFindSomeByBPFAlone(t *testing.T) {
+	it, err := OpenIterator()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer it.Close()
+	if it.someByBPF == nil {
+		t.Skip("the kernel cannot show the files of one process to BPF: it is older than Linux 6.1")
+	}
+	a, _, ofA, _ := holding(t, 2)
+	b, _, ofB, _ := holding(t, 2)
+	f := remembering(0)
+	var listed []int32
+	f.held = func(ctx context.Context, pid int32, dst []taskfile.Record) ([]taskfile.Record, error) {
+		listed = append(listed, pid)
+		return it.program.ReadOf(ctx, pid, dst)
+	}
+	f.readlink = func(int, []byte, []byte) (int, error) { t.Error("a link was read"); return 0, os.ErrPermission }
+	f.getdents = func(int, []byte) (int, error) { t.Error("descriptors were listed"); return 0, os.ErrPermission }
+	expectListed := func(when string, want ...int32) {
+		t.Helper()
+		listed = slices.DeleteFunc(listed, func(pid int32) bool { return pid != a.pid && pid != b.pid })
+		slices.Sort(listed)
+		slices.Sort(want) // the numbers may have begun anew between two starts
+		if diff := cmp.Diff(want, listed); diff != "" {
+			t.Errorf("%s: processes that were looked at (-want +got):\n%s", when, diff)
+		}
+		listed = nil
+	}
+	expectSome(t, "first", f, ofA, a.pid, a.pid)
+	expectListed("first", a.pid, b.pid)
+	expectSome(t, "as before", f, ofA[:1], a.pid)
+	expectListed("as before", a.pid)
+	b.file()
+	expectSome(t, "the other has changed", f, ofA[:1], a.pid)
+	expectListed("the other has changed", a.pid, b.pid)
+	expectSome(t, "the other's", f, ofB, b.pid, b.pid)
+	expectListed("the other's", b.pid)
+}

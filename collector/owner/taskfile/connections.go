@@ -43,7 +43,17 @@ func (p *Program) Connections(ctx context.Context, pid int32, dst []Connection) 
 	if p.connections == nil {
 		return dst, ErrNoConnections
 	}
-	file, err := p.openConnections(pid)
+	return readOf(ctx, p.connections, pid, dst)
+}
+
+// ReadOf is Read for one process and its threads. A process that has left has
+// none. The error is ErrNoConnections where the kernel cannot do that.
+func (p *Program) ReadOf(ctx context.Context, pid int32, dst []Record) ([]Record, error) {
+	return readOf(ctx, p.program, pid, dst)
+}
+
+func readOf[T Record | Connection](ctx context.Context, program *ebpf.Program, pid int32, dst []T) ([]T, error) {
+	file, err := openOf(program, pid)
 	switch {
 	case errors.Is(err, unix.ESRCH):
 		return dst, nil
@@ -56,9 +66,9 @@ func (p *Program) Connections(ctx context.Context, pid int32, dst []Connection) 
 	return read(ctx, file, dst)
 }
 
-// openConnections opens an iterator over the files of one process. The library
-// knows only those over the files of all.
-func (p *Program) openConnections(pid int32) (*os.File, error) {
+// openOf opens an iterator over the files of one process. The library knows only
+// those over the files of all.
+func openOf(program *ebpf.Program, pid int32) (*os.File, error) {
 	// union bpf_iter_link_info of include/uapi/linux/bpf.h, its member task.
 	info := &struct{ tid, pid, pidFD uint32 }{pid: uint32(pid)}
 	var pinner runtime.Pinner // the kernel is given the address as a number
@@ -70,7 +80,7 @@ func (p *Program) openConnections(pid int32) (*os.File, error) {
 		info                               uint64
 		infoSize, _                        uint32
 	}{
-		program: uint32(p.connections.FD()), attachType: uint32(ebpf.AttachTraceIter),
+		program: uint32(program.FD()), attachType: uint32(ebpf.AttachTraceIter),
 		info: uint64(uintptr(unsafe.Pointer(info))), infoSize: uint32(unsafe.Sizeof(*info)),
 	}
 	link, err := bpf(unix.BPF_LINK_CREATE, unsafe.Pointer(&create), unsafe.Sizeof(create))
