@@ -1,4 +1,7 @@
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# By twelve digits, since how many git takes by itself grows with the clone: one commit has one name.
+VERSION := $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo dev)
+# Where git cannot tell the version, Go could not ask it for the commit.
+VCS     := $(if $(filter dev,$(VERSION)),false,auto)
 TOOL    := go tool -modfile=tools/go.mod
 
 # Arguments for `make run`, as in: make run ARGS="--rpc-bind-port 28081"
@@ -7,21 +10,28 @@ ARGS ?=
 TESTFLAGS ?=
 # Flags for the measurement, as in: make bench BENCHFLAGS="-runs 9 -markdown table.md"
 BENCHFLAGS ?=
+# For how long each target is fuzzed (or 30000x: with so many inputs), how many at once, and which, as in: make fuzz FUZZ=rpc
+FUZZTIME     ?= 10m
+FUZZPARALLEL ?= 1
+FUZZ         ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test interop bench bench-parts lint generate clean
+.PHONY: help build run test fuzz interop bench bench-parts lint generate sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build bin/connectionsd
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/connectionsd ./cmd/connectionsd
+	CGO_ENABLED=0 go build -trimpath -buildvcs=$(VCS) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/connectionsd ./cmd/connectionsd
 
 run: build ## build, then serve with ARGS
 	@exec bin/connectionsd serve $(ARGS)
 
 test: ## run the tests
 	go test $(TESTFLAGS) ./...
+
+fuzz: ## fuzz each target for FUZZTIME (10m), FUZZPARALLEL (1) at once
+	@FUZZTIME='$(FUZZTIME)' FUZZPARALLEL='$(FUZZPARALLEL)' FUZZ='$(FUZZ)' .ci/fuzz
 
 interop: ## install real peers and run the tests against them
 	test/interop/setup
@@ -44,6 +54,9 @@ lint: ## vet, staticcheck, gofumpt, govulncheck, tidy modules
 
 generate: ## run go generate
 	go generate ./...
+
+sbom: build ## write what is linked into bin/connectionsd to bin/connectionsd.cdx.json (CycloneDX)
+	.ci/sbom bin/connectionsd '$(VERSION)' bin/connectionsd.cdx.json
 
 clean: ## remove what build made
 	rm -rf bin

@@ -39,14 +39,14 @@ func readBuckets() (n int, shared bool) {
 }
 
 func parseBuckets(s string) (n int, shared bool) {
-	n, err := strconv.Atoi(strings.TrimSpace(s))
+	number, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32)
 	switch {
 	case err != nil:
 		return 0, false
-	case n < 0:
-		return -n, true
+	case number < 0:
+		return int(-number), true
 	default:
-		return n, false
+		return int(number), false
 	}
 }
 

@@ -83,9 +83,10 @@ func readBootID(path string) (id [16]byte, err error) {
 	if err != nil {
 		return id, fmt.Errorf("read the boot id: %w", err)
 	}
-	digits := strings.ReplaceAll(strings.TrimSpace(string(b)), "-", "")
-	if n, err := hex.Decode(id[:], []byte(digits)[:min(len(digits), 2*len(id))]); err != nil || n != len(id) {
-		return id, fmt.Errorf("read the boot id: %q in %s is no UUID", strings.TrimSpace(string(b)), path)
+	text := strings.TrimSpace(string(b))
+	digits, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	if err != nil || len(digits) != len(id) {
+		return id, fmt.Errorf("read the boot id: %q in %s is no UUID", text, path)
 	}
-	return id, nil
+	return [16]byte(digits), nil
 }
