@@ -43,10 +43,26 @@ type history struct {
 	// dump that it was a part of.
 	previous map[uint32]time.Duration
 
+	// opening are the connections that the dump has as SYN_RECV: of what becomes of
+	// one meanwhile, the kernel tells as of another socket if nobody had asked for
+	// the cookie of the first before.
+	opening map[ends]struct{}
+
 	listeners listeners
 	listening map[socketKey]uint32 // the listeners, with the pass that had them
 	ids       *model.ConnectionIDs
 	id        [16]byte // where ids writes to
+}
+
+// ends are the two of a connection.
+type ends struct {
+	netns                 uint32
+	localIP, remoteIP     [16]byte
+	localPort, remotePort uint16
+}
+
+func endsOf(s *model.Socket) ends {
+	return ends{s.NetNS, s.LocalIP, s.RemoteIP, s.LocalPort, s.RemotePort}
 }
 
 // socketKey names a socket for its life. Before Linux 5.10 each network
@@ -83,7 +99,7 @@ type sample struct {
 }
 
 func newHistory(ids *model.ConnectionIDs) *history {
-	return &history{index: make(map[socketKey]uint32), previous: make(map[uint32]time.Duration), listeners: make(listeners), listening: make(map[socketKey]uint32), ids: ids}
+	return &history{index: make(map[socketKey]uint32), previous: make(map[uint32]time.Duration), listeners: make(listeners), listening: make(map[socketKey]uint32), opening: make(map[ends]struct{}), ids: ids}
 }
 
 // begin starts a snapshot, which the sockets of its dumps are then joined to.
@@ -97,6 +113,7 @@ func (h *history) begin(snap *model.Snapshot, whole bool) {
 	h.snap = snap
 	clear(h.listeners)
 	clear(h.listening)
+	clear(h.opening)
 	snap.Known = snap.Known[:0]
 }
 
@@ -107,6 +124,7 @@ func (h *history) join(sockets []model.Socket, from int) (n int) {
 		// A dump begins anew. Who follows it may read the old ones still.
 		h.snap.Known = h.snap.Known[:from:from]
 		h.pass++
+		clear(h.opening)
 	}
 	if n := len(sockets); cap(h.snap.Known) < n {
 		grown := make([]model.Known, n, cap(sockets))
@@ -135,8 +153,11 @@ func (h *history) joinOne(s *model.Socket, known *model.Known) bool {
 		return h.listens(s)
 	}
 	e, found := h.find(s)
-	if e.pass == h.pass {
+	if e == nil || e.pass == h.pass {
 		return false
+	}
+	if s.State == model.SynRecv {
+		h.opening[endsOf(s)] = struct{}{}
 	}
 	e.round, e.pass = h.round, h.pass
 	if !found || e.certainty == guessed {
@@ -184,7 +205,8 @@ func (h *history) listens(s *model.Socket) bool {
 	return true
 }
 
-// find returns the entry of a socket, and whether it was there before.
+// find returns the entry of a socket, and whether it was there before; nil for
+// one that the dump has as SYN_RECV.
 //
 // The kernel lists sockets in the order of its hash tables, which is the same
 // each time. So the entry that followed the last one in an earlier dump is
@@ -199,7 +221,15 @@ func (h *history) find(s *model.Socket) (*entry, bool) {
 			return &h.entries[next], true
 		}
 	}
-	n, found := h.lookUp(key, s)
+	n, found := h.index[key]
+	if !found {
+		if len(h.opening) > 0 {
+			if _, has := h.opening[endsOf(s)]; has {
+				return nil, false
+			}
+		}
+		n = h.add(key, s)
+	}
 	if h.last < uint32(len(h.entries)) {
 		h.entries[h.last].next = n
 	}
@@ -207,13 +237,8 @@ func (h *history) find(s *model.Socket) (*entry, bool) {
 	return &h.entries[n], found
 }
 
-// lookUp returns the index of the entry of a socket, and whether it was there
-// before.
-func (h *history) lookUp(key socketKey, s *model.Socket) (uint32, bool) {
-	if n, ok := h.index[key]; ok {
-		return n, true
-	}
-	var n uint32
+// add makes the entry of a socket that was not there before.
+func (h *history) add(key socketKey, s *model.Socket) (n uint32) {
 	if last := len(h.free) - 1; last >= 0 {
 		n = h.free[last]
 		h.free = h.free[:last]
@@ -223,7 +248,7 @@ func (h *history) lookUp(key socketKey, s *model.Socket) (uint32, bool) {
 	}
 	h.index[key] = n
 	h.entries[n] = h.firstSight(s)
-	return n, false
+	return n
 }
 
 // firstSight is the entry of a socket that no earlier dump had.

@@ -98,6 +98,44 @@ func TestHistoryTakesOutWhatIsRepeated(t *testing.T) {
 	}
 }
 
+// A connection that is established while the dump goes on counts once, though the kernel may tell of it as of another socket.
+func TestHistoryTakesOutWhatWasOpening(t *testing.T) {
+	h := newHistory(model.NewConnectionIDs([16]byte{}))
+	socket := func(cookie uint64, state model.TCPState, port uint16) model.Socket {
+		return model.Socket{Cookie: cookie, State: state, LocalPort: 80, RemotePort: port, InfoLen: 248}
+	}
+	for _, test := range []struct{ dump, want string }{
+		{"1 SYN_RECV 1000, 2 ESTABLISHED 1000, 3 ESTABLISHED 1001", "1 SYN_RECV 1000, 3 ESTABLISHED 1001"},
+		{"2 ESTABLISHED 1000, 3 ESTABLISHED 1001", "2 ESTABLISHED 1000, 3 ESTABLISHED 1001"}, // it is nothing that the next dump knows of
+	} {
+		var sockets []model.Socket
+		for line := range strings.SplitSeq(test.dump, ", ") {
+			var cookie uint64
+			var name string
+			var port uint16
+			if _, err := fmt.Sscan(line, &cookie, &name, &port); err != nil {
+				t.Fatal(err)
+			}
+			state := model.Established
+			if name == "SYN_RECV" {
+				state = model.SynRecv
+			}
+			sockets = append(sockets, socket(cookie, state, port))
+		}
+		var snap model.Snapshot
+		h.begin(&snap, true)
+		snap.Sockets = sockets[:h.join(sockets, 0)]
+		h.end(nil)
+		var got []string
+		for _, s := range snap.Sockets {
+			got = append(got, fmt.Sprint(s.Cookie, " ", s.State, " ", s.RemotePort))
+		}
+		if got := strings.Join(got, ", "); got != test.want {
+			t.Errorf("%s: %s, want %s", test.dump, got, test.want)
+		}
+	}
+}
+
 // What is known of a socket does not depend on its place in the dump.
 func TestHistoryFindsEachSocketWhateverTheOrder(t *testing.T) {
 	h := newHistory(model.NewConnectionIDs([16]byte{}))

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -19,7 +20,7 @@ func inParts(b []byte, sizes []byte) answers {
 	for i := 0; len(b) > 0; i++ {
 		size := len(b)
 		if len(sizes) > 0 {
-			size = min(size, 1+8*int(sizes[min(i, len(sizes)-1)]))
+			size = min(size, max(1, 4*int(sizes[min(i, len(sizes)-1)])))
 		}
 		parts = append(parts, struct {
 			b   []byte
@@ -59,8 +60,8 @@ func readBy[T Record | Connection](t *testing.T, b, sizes []byte) {
 	if (err == nil) != whole {
 		t.Fatalf("error %v, of whole parts %t", err, whole)
 	}
-	if diff := cmp.Diff(append(before, want...), got); diff != "" {
-		t.Fatalf("records (-want +got):\n%s", diff)
+	if want := append(before, want...); !slices.Equal(want, got) { // cmp takes a millisecond for a hundred
+		t.Fatalf("records (-want +got):\n%s", cmp.Diff(want, got))
 	}
 	if most := 2*len(b)/size + 3*room/size; cap(got) > most {
 		t.Fatalf("room for %d records, want at most %d for %d bytes", cap(got), most, len(b))
@@ -74,8 +75,8 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add([]byte{}, []byte{})
 	f.Add(bytesAs(Record{TGID: 7, Inode: 1}, Record{TGID: 8, Inode: 1<<32 - 1}), []byte{})
-	f.Add(bytes.Repeat([]byte{1, 2, 3, 4, 5, 6, 7}, 56*8), []byte{0})
-	f.Add(make([]byte, 56*10), []byte{7, 14})
+	f.Add(bytes.Repeat([]byte{1, 2, 3, 4, 5, 6, 7}, 56*8), []byte{14, 28, 2})
+	f.Add(make([]byte, 56*10), []byte{2, 14})
 	f.Add(make([]byte, 100), []byte{255})
 	f.Fuzz(func(t *testing.T, b, sizes []byte) {
 		readBy[Record](t, b, sizes)
