@@ -3,9 +3,9 @@
 package churn
 
 import (
+	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +19,8 @@ import (
 // client asks the daemon. It has one connection to it, of which it knows the
 // truth too.
 type client struct {
-	http   http.Client
+	conn   net.Conn // and not an http.Client, which ends a connection when it sees fit
+	reader *bufio.Reader
 	url    string
 	daemon *process
 	// own are the client's end and the daemon's.
@@ -36,31 +37,29 @@ func newClient(n *namespace, url string, daemon *process) (*client, error) {
 		return nil, err
 	}
 	self := &process{pid: int32(os.Getpid()), name: strings.TrimSpace(string(comm))}
-	c := &client{url: url, daemon: daemon}
-	dial := func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-		if c.own != nil {
-			return nil, errors.New("the daemon has closed the connection")
-		}
-		begun := now()
-		err = n.do(func() error {
-			conn, err = new(net.Dialer).DialContext(ctx, network, address)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		here, there := &end{opener: true, holder: self, begun: begun, since: now()}, &end{begun: begun, since: never, holder: daemon}
-		here.ends = ends{addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())}
-		there.ends = here.mirrored()
-		here.peer, there.peer = there, here
-		for _, e := range []*end{here, there} {
-			e.shut, e.closing, e.left = never, never, never
-		}
-		c.own = []*end{here, there}
-		return conn, nil
+	conn, begun, err := n.dial(strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		return nil, err
 	}
-	c.http = http.Client{Transport: &http.Transport{DialContext: dial, MaxConnsPerHost: 1, DisableCompression: true}, Timeout: requestTimeout}
-	return c, nil
+	here, there := &end{opener: true, holder: self, begun: begun, since: now()}, &end{begun: begun, since: never, holder: daemon}
+	here.ends = ends{addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())}
+	there.ends = here.mirrored()
+	here.peer, there.peer = there, here
+	for _, e := range []*end{here, there} {
+		e.shut, e.closing, e.left = never, never, never
+	}
+	return &client{conn: conn, reader: bufio.NewReader(conn), url: url, daemon: daemon, own: []*end{here, there}}, nil
+}
+
+// dial opens a connection from within the namespace, and tells when that was
+// begun.
+func (n *namespace) dial(address string) (conn net.Conn, begun instant, err error) {
+	err = n.do(func() error {
+		begun = now()
+		conn, err = net.Dial("tcp", address)
+		return err
+	})
+	return conn, begun, err
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
@@ -98,9 +97,15 @@ func (c *client) ask(ctx context.Context, q *query, number int) (*answer, error)
 
 // do reads the body of an answer to c.buf.
 func (c *client) do(request *http.Request) error {
-	response, err := c.http.Do(request)
-	if err != nil {
+	if err := c.conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
 		return err
+	}
+	if err := request.Write(c.conn); err != nil {
+		return fmt.Errorf("send the request: %w", err)
+	}
+	response, err := http.ReadResponse(c.reader, request)
+	if err != nil {
+		return fmt.Errorf("read the head of the answer: %w", err)
 	}
 	defer response.Body.Close()
 	c.buf.Reset()
@@ -113,4 +118,4 @@ func (c *client) do(request *http.Request) error {
 	return nil
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+func (c *client) close() { c.conn.Close() }
