@@ -17,12 +17,11 @@ import (
 )
 
 // client asks the daemon. It has one connection to it, of which it knows the
-// truth too.
+// truth too. It is not net/http's, which on a busy machine opens another one.
 type client struct {
-	conn   net.Conn // and not an http.Client, which ends a connection when it sees fit
-	reader *bufio.Reader
-	url    string
-	daemon *process
+	conn  net.Conn
+	lines *bufio.Reader
+	url   string
 	// own are the client's end and the daemon's.
 	own []*end
 	buf bytes.Buffer
@@ -31,35 +30,30 @@ type client struct {
 // requestTimeout is how long an answer may take.
 const requestTimeout = time.Minute
 
-func newClient(n *namespace, url string, daemon *process) (*client, error) {
+// dial connects to the daemon, which is in a namespace.
+func dial(ctx context.Context, n *namespace, d *daemon) (*client, error) {
 	comm, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
 		return nil, err
 	}
 	self := &process{pid: int32(os.Getpid()), name: strings.TrimSpace(string(comm))}
-	conn, begun, err := n.dial(strings.TrimPrefix(url, "http://"))
-	if err != nil {
-		return nil, err
-	}
-	here, there := &end{opener: true, holder: self, begun: begun, since: now()}, &end{begun: begun, since: never, holder: daemon}
-	here.ends = ends{addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())}
-	there.ends = here.mirrored()
-	here.peer, there.peer = there, here
-	for _, e := range []*end{here, there} {
-		e.shut, e.closing, e.left = never, never, never
-	}
-	return &client{conn: conn, reader: bufio.NewReader(conn), url: url, daemon: daemon, own: []*end{here, there}}, nil
-}
-
-// dial opens a connection from within the namespace, and tells when that was
-// begun.
-func (n *namespace) dial(address string) (conn net.Conn, begun instant, err error) {
-	err = n.do(func() error {
-		begun = now()
-		conn, err = net.Dial("tcp", address)
+	c := &client{url: d.url}
+	begun := now()
+	err = n.do(func() (err error) {
+		c.conn, err = new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(d.url, "http://"))
 		return err
 	})
-	return conn, begun, err
+	if err != nil {
+		return nil, fmt.Errorf("connect to the daemon: %w", err)
+	}
+	c.lines = bufio.NewReader(c.conn)
+	here := &end{opener: true, holder: self, begun: begun, since: now(), shut: never, closing: never, left: never}
+	here.ends = ends{addrPort(c.conn.LocalAddr()), addrPort(c.conn.RemoteAddr())}
+	// When the daemon accepts it is not known.
+	there := &end{ends: here.mirrored(), holder: &d.process, begun: begun, since: never, shut: never, closing: never, left: never}
+	here.peer, there.peer = there, here
+	c.own = []*end{here, there}
+	return c, nil
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
@@ -78,16 +72,13 @@ func (c *client) ask(ctx context.Context, q *query, number int) (*answer, error)
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{query: q, number: number, from: now()}
+	a := &answer{query: q, number: number, own: c.own, from: now()}
 	if err := c.do(request); err != nil {
 		return nil, fmt.Errorf("%s: %w", q.name, err)
 	}
 	a.to = now()
-	a.own = c.own
-	if daemons := c.own[1]; daemons.since == never {
-		// It was accepted, or it would not have been answered: for the next request.
-		defer func() { daemons.since = a.to }()
-		a.own = []*end{c.own[0], {ends: daemons.ends, holder: daemons.holder, begun: daemons.begun, since: never, shut: never, closing: never, left: never, peer: c.own[0]}}
+	if there := c.own[1]; there.since == never {
+		there.since = a.to // it was accepted, or it would not have been answered
 	}
 	if a.records, err = q.read(c.buf.Bytes()); err != nil {
 		return nil, fmt.Errorf("%s: read the answer: %w", q.name, err)
@@ -97,15 +88,24 @@ func (c *client) ask(ctx context.Context, q *query, number int) (*answer, error)
 
 // do reads the body of an answer to c.buf.
 func (c *client) do(request *http.Request) error {
-	if err := c.conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
-		return err
+	ctx, cancel := context.WithTimeoutCause(request.Context(), requestTimeout, fmt.Errorf("no answer within %s", requestTimeout))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	defer stop()
+	err := c.exchange(request)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
+	return err
+}
+
+func (c *client) exchange(request *http.Request) error {
 	if err := request.Write(c.conn); err != nil {
 		return fmt.Errorf("send the request: %w", err)
 	}
-	response, err := http.ReadResponse(c.reader, request)
+	response, err := http.ReadResponse(c.lines, request)
 	if err != nil {
-		return fmt.Errorf("read the head of the answer: %w", err)
+		return fmt.Errorf("read the answer: %w", err)
 	}
 	defer response.Body.Close()
 	c.buf.Reset()

@@ -143,7 +143,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 			err = fmt.Errorf("%w; the daemon said: %s", err, log)
 		}
 	}()
-	c, err := newClient(n, d.url, &d.process)
+	c, err := dial(ctx, n, d)
 	if err != nil {
 		return nil, err
 	}
