@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// A boot id is read where the file has the 32 digits of a UUID, with dashes between them or without, and nothing else; and is then
-// that one.
+// A boot id is read where the file has the 32 digits of a UUID, with dashes between them or without, and nothing else; and
+// is then that one.
 func FuzzBootID(f *testing.F) {
 	const id = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 	for _, text := range []string{id + "\n", id, strings.ToUpper(id), strings.ReplaceAll(id, "-", ""), id[:35], id + "0", id + id, "", "-", "\n", strings.Repeat("g", 36)} {

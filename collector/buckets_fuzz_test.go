@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever stands in the file, no number of buckets is below zero or other than its own, and so none makes a namespace crowded by
-// mistake.
+// Whatever stands in the file, no number of buckets is below zero or other than its own, and so none makes a namespace
+// crowded by mistake.
 func FuzzParseBuckets(f *testing.F) {
 	for _, s := range []string{
 		"262144\n", "-262144\n", "0\n", "-0", "+7", "", "many", "1_000", "0x10", " 8 ", "9223372036854775807", "-9223372036854775808", "99999999999999999999",

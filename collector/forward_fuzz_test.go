@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Docker's proxy reads its arguments by package flag. Where both that and proxyTarget take some, they agree on where it forwards;
-// and what Docker writes, proxyTarget takes.
+// Docker's proxy reads its arguments by package flag. Where both that and proxyTarget take some, they agree on where it
+// forwards; and what Docker writes, proxyTarget takes.
 func FuzzProxyArguments(f *testing.F) {
 	f.Add("-proto\x00tcp\x00-host-ip\x000.0.0.0\x00-host-port\x0080\x00-container-ip\x00172.17.0.2\x00-container-port\x008080", "172.17.0.2", uint16(8080), true)
 	f.Add("-use-listen-fd\x00-container-ip\x00::1\x00-container-port\x001\x00-container-port\x002", "fd00::2", uint16(1), false)

@@ -22,8 +22,8 @@ func asRead(t *testing.T, s string) string {
 	return read
 }
 
-// Whatever interfaces, processes, namespaces and containers are called, the records are JSON that says it, and addresses stay
-// addresses: an odd name of an interface gives way to its number.
+// Whatever interfaces, processes, namespaces and containers are called, the records are JSON that says it, and addresses
+// stay addresses: an odd name of an interface gives way to its number.
 func FuzzNames(f *testing.F) {
 	f.Add("eth0", "monerod", "blue", "redis", []byte("\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"))
 	f.Add(`a"b\c`, "\x00\xff", "net:[1]", "\"", []byte("\xfe\xbf\xff"))

@@ -16,8 +16,8 @@ func clientBehind(trusted []netip.Prefix, remote string, headers ...string) (cli
 	return client
 }
 
-// Whatever a client puts into X-Forwarded-For, it is not taken for another than the last trusted proxy says: the header of one that
-// no trusted proxy speaks for counts for nothing, and in front of what a proxy has added anything may stand.
+// Whatever a client puts into X-Forwarded-For, it is not taken for another than the last trusted proxy says: the header of
+// one that no trusted proxy speaks for counts for nothing, and in front of what a proxy has added anything may stand.
 func FuzzForwardedFor(f *testing.F) {
 	for _, sent := range []string{
 		"", ",", "203.0.113.9", "203.0.113.9, 10.0.0.1", "10.0.0.1", "::ffff:10.0.0.1", "::ffff:203.0.113.9", "fe80::1%eth0", "[::1]:80", "203.0.113.9:80",
@@ -50,8 +50,8 @@ func FuzzForwardedFor(f *testing.F) {
 	})
 }
 
-// lastUntrusted is the last address in the headers that is not a trusted proxy's, or the proxy's own where there is none or something
-// else comes first; and of an IPv6 address its /64.
+// lastUntrusted is the last address in the headers that is not a trusted proxy's, or the proxy's own where there is none or
+// something else comes first; and of an IPv6 address its /64.
 func lastUntrusted(trusted []netip.Prefix, proxy string, headers ...string) netip.Addr {
 	own := netip.MustParseAddr(proxy)
 	entries := strings.Split(strings.Join(headers, ","), ",")

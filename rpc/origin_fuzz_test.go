@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// An origin that is accepted is written as browsers write it, is one to the standard library too, and lets in the pages of that
-// origin and of no other.
+// An origin that is accepted is written as browsers write it, is one to the standard library too, and lets in the pages of
+// that origin and of no other.
 func FuzzParseOrigin(f *testing.F) {
 	for _, s := range []string{
 		"*", "https://example.org", "HTTPS://Example.ORG:443", "http://example.org:80", "http://[::1]:3000", "chrome-extension://abcdef", "null", "", "example.org", "https://",

@@ -20,8 +20,8 @@ func printed(t *testing.T, v any) string {
 	return fmt.Sprintf("%v %+v %#v %s %q %x %d %s", v, v, v, v, v, v, v, marshalled)
 }
 
-// A token is 16 to 256 characters that stand in a URL as they are; it opens the door to itself alone, and nothing that is printed
-// tells it.
+// A token is 16 to 256 characters that stand in a URL as they are; it opens the door to itself alone, and nothing that is
+// printed tells it.
 func FuzzAccessToken(f *testing.F) {
 	for _, s := range []string{firstToken, "", strings.Repeat("a", 15), strings.Repeat("~", 16), strings.Repeat("Z", 256), strings.Repeat("0", 257), "abcdefghijklmno/", "abcdefghijklmno%", "abcdefghijklmnop\n", "ÿbcdefghijklmnop"} {
 		f.Add(s, firstToken)
@@ -50,7 +50,8 @@ func FuzzAccessToken(f *testing.F) {
 	})
 }
 
-// A login is what stands around the first colon, neither part empty; the password is not printed, nor is anything of what is wrong.
+// A login is what stands around the first colon, neither part empty; the password is not printed, nor is anything of what
+// is wrong.
 func FuzzParseLogin(f *testing.F) {
 	for _, s := range []string{"user:password", "", ":", "user", "user:", ":password", "u:p:q", "user:\x00", "a:[redacted]", "\xff:\xfe"} {
 		f.Add(s)

@@ -10,7 +10,8 @@ import (
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
-// The login is what the first line of its file says, and nothing of the others matters; what is wrong with it is not repeated.
+// The login is what the first line of its file says, and nothing of the others matters; what is wrong with it is not
+// repeated.
 func FuzzLoginFile(f *testing.F) {
 	for _, text := range []string{
 		"user:password", "user:password\n", "user:password\r\nuser:another", "\nuser:password", "", ":", "user", "user: # no comment \n", "u:\x00\xff\n", "u:p\r\r\n",

@@ -13,8 +13,9 @@ import (
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
-// Whatever a key is given, it means the same as a flag and as a variable, or is refused in the same words, which name where it stands,
-// repeat no secret and not much of anything else. What is taken is in the bounds that docs/configuration.md states.
+// Whatever a key is given, it means the same as a flag and as a variable, or is refused in the same words, which name where
+// it stands, repeat no secret and not much of anything else. What is taken is in the bounds that docs/configuration.md
+// states.
 func FuzzValue(f *testing.F) {
 	for i, k := range keys() {
 		f.Add(byte(i), k.byDefault)

@@ -72,7 +72,8 @@ func allocated() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// readEvents reads the events of an engine, if there are any, to their end. There can be no more than one for each two of the bytes.
+// readEvents reads the events of an engine, if there are any, to their end. There can be no more than one for each two of
+// the bytes.
 func readEvents(t *testing.T, a *api, bytes int) {
 	t.Helper()
 	s, err := a.events(t.Context())
@@ -134,8 +135,8 @@ func FuzzEngineAnswer(f *testing.F) {
 		readEvents(t, a, len(raw))
 		grown := allocated() - before
 
-		// There are up to seven requests, whose headers may be 64 KiB long. encoding/json doubles its buffer, and an empty object of
-		// 3 bytes becomes a summary of 300.
+		// There are up to seven requests, whose headers may be 64 KiB long. encoding/json doubles its buffer, and an empty
+		// object of 3 bytes becomes a summary of 300.
 		if most := uint64(6<<20 + 16*len(raw)); grown > most {
 			t.Errorf("%d bytes were allocated for an answer of %d, want at most %d", grown, len(raw), most)
 		}

@@ -17,8 +17,8 @@ func shown(path string) string {
 	return strings.Join(parts, "/")
 }
 
-// A path that tells of a container has a form that is documented; of containers in each other it tells the outermost; slashes
-// more change nothing; and nothing of the path is kept but what is told.
+// A path that tells of a container has a form that is documented; of containers in each other it tells the outermost;
+// slashes more change nothing; and nothing of the path is kept but what is told.
 func FuzzOutermost(f *testing.F) {
 	for path := range containerPaths() {
 		f.Add(path, "/docker/"+id2)

@@ -16,8 +16,8 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// recordsOf are the records that pairs of bytes stand for: the number of a process, and that of a socket. With few numbers of
-// either there are many that share.
+// recordsOf are the records that pairs of bytes stand for: the number of a process, and that of a socket. With few numbers
+// of either there are many that share.
 func recordsOf(b []byte) (records []taskfile.Record) {
 	for pair := range slices.Chunk(b, 2) {
 		if len(pair) == 2 {
@@ -28,8 +28,8 @@ func recordsOf(b []byte) (records []taskfile.Record) {
 	return records
 }
 
-// Of any records each wanted socket that a process holds has the one with the lowest number as its owner, those of which all are
-// wanted have the others too, each once, and nobody else is told of.
+// Of any records each wanted socket that a process holds has the one with the lowest number as its owner, those of which
+// all are wanted have the others too, each once, and nobody else is told of.
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte{}, []byte{1}, []byte{2})
 	f.Add([]byte{7, 1, 7, 1, 8, 1, 8, 2, 9, 2, 9, 3}, []byte{1, 2}, []byte{})

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A table that is accepted is what the comment at the head of services.tsv says of one, and is the same when it is written down
-// and read again; one that is not is refused with the number of a line.
+// A table that is accepted is what the comment at the head of services.tsv says of one, and is the same when it is written
+// down and read again; one that is not is refused with the number of a line.
 func FuzzParse(f *testing.F) {
 	f.Add(builtIn)
 	for _, text := range []string{

@@ -21,7 +21,8 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// message is struct inet_diag_msg, which encoding/binary reads member by member. What it holds in network byte order are bytes here.
+// message is struct inet_diag_msg, which encoding/binary reads member by member. What it holds in network byte order are
+// bytes here.
 type message struct {
 	Family, State, Timer, Retrans uint8
 	LocalPort, RemotePort         [2]byte
@@ -199,8 +200,8 @@ func datagrams(seq uint32) (list [][]byte) {
 	return list
 }
 
-// The receiver of a dump stops where ends says so. That must be where the reader has all of it or an error, or a dump would be
-// cut short and taken for whole; and where the reader is done it has to be so, or the receiver would wait for nothing.
+// The receiver of a dump stops where ends says so. That must be where the reader has all of it or an error, or a dump would
+// be cut short and taken for whole; and where the reader is done it has to be so, or the receiver would wait for nothing.
 func FuzzEnds(f *testing.F) {
 	const seq = 7
 	for _, d := range datagrams(seq) {
@@ -238,13 +239,12 @@ func (s *scripted) Receive(_ context.Context, buf []byte) (int, uint32, error) {
 	return len(b), 0, nil
 }
 
-// sequenced is b with the sequence number seq in each of its messages that has the number 7.
+// sequenced is b with the sequence numbers of its messages as far from seq as they are from 7. One that is not 7 does not
+// become seq, whatever that is.
 func sequenced(b []byte, seq uint32) []byte {
 	b = bytes.Clone(b)
 	for rest := b; len(rest) >= unix.SizeofNlMsghdr; {
-		if binary.NativeEndian.Uint32(rest[8:]) == 7 {
-			binary.NativeEndian.PutUint32(rest[8:], seq)
-		}
+		binary.NativeEndian.PutUint32(rest[8:], binary.NativeEndian.Uint32(rest[8:])-7+seq)
 		size := int(binary.NativeEndian.Uint32(rest))
 		if size < unix.SizeofNlMsghdr || size > len(rest) {
 			break
@@ -264,7 +264,8 @@ func (w withSeq) Send(req *nl.NetlinkRequest) error {
 	return nil
 }
 
-// A lookup is answered by one socket, by none (and then it is gone) or by an error, after which the connection is not used again.
+// A lookup is answered by one socket, by none (and then it is gone) or by an error, after which the connection is not used
+// again.
 func FuzzLookup(f *testing.F) {
 	const seq = 7
 	for _, d := range datagrams(seq) {

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inParts are bytes that come in parts of the sizes, the last of which counts for the rest, with a pause of the kernel's between two.
+// inParts are bytes that come in parts of the sizes, the last of which counts for the rest, with a pause of the kernel's
+// between two.
 func inParts(b []byte, sizes []byte) answers {
 	var parts answers
 	for i := 0; len(b) > 0; i++ {
@@ -34,8 +35,8 @@ func inParts(b []byte, sizes []byte) answers {
 	return parts
 }
 
-// readBy reads records with read, and holds them against those that encoding/binary reads: all up to the first part that is no
-// whole number of them.
+// readBy reads records with read, and holds them against those that encoding/binary reads: all up to the first part that is
+// no whole number of them.
 func readBy[T Record | Connection](t *testing.T, b, sizes []byte) {
 	t.Helper()
 	parts := inParts(b, sizes)
