@@ -47,6 +47,10 @@ type Options struct {
 	Engines func() *container.List
 	// Clock is the monotonic clock that Dumper marks sockets with.
 	Clock func() time.Duration
+	// Spent is how long this process has been on a core, on all of them, which
+	// the sampler's pace goes by. Where it is nil or fails, how long dumps take
+	// tells that.
+	Spent func() (time.Duration, error)
 	// IDs makes the connection_id.
 	IDs *model.ConnectionIDs
 	// OnSampleError is told of every dump of the sampler that failed, from
@@ -254,25 +258,44 @@ func (c *Collector) releaseLocked(l *lease) {
 }
 
 // The sampler's pace. A dump without a request is made when the last one is
-// sampleEvery ago, and later where dumps take long, so that the sampler's part
-// of one core is at most 1/sampleShare. An age is wrong by at most the time
-// between two dumps; on a small host, where a dump takes 0.2 ms, four a second
-// cost less than a thousandth of a core.
+// sampleEvery ago, and later where it costs more, so that an idle daemon takes
+// at most 1/100 of one core. sampleShare is more than that 100, since what a
+// sample costs differs: now and then garbage is collected. An age is wrong by at
+// most the time between two dumps.
 const (
 	sampleEvery = 250 * time.Millisecond
-	sampleShare = 100
+	sampleShare = 150
 )
 
-// pace is how long the latest dumps took.
-type pace [4]time.Duration
+// pace is what the latest samples cost.
+type pace struct {
+	costs [4]time.Duration
+	spent time.Duration // Options.Spent, when the latest sample began
+	alone bool          // no request has come since
+}
 
-// took adds a dump and returns how long one takes: as long as the shortest of
-// the latest four. On a busy host a dump waits for a processor, and one that did
-// is no reason to look away for many seconds. The first four count for nothing.
-func (p *pace) took(d time.Duration) time.Duration {
-	copy(p[:], p[1:])
-	p[len(p)-1] = d
-	return slices.Min(p[:])
+// add adds what a sample cost. The first four count for nothing.
+func (p *pace) add(cost time.Duration) {
+	copy(p.costs[:], p.costs[1:])
+	p.costs[len(p.costs)-1] = cost
+}
+
+// wait returns when the next sample is due: by the cheapest of the latest four.
+// On a busy host a dump waits for a processor, and one that did is no reason to
+// look away for many seconds.
+func (p *pace) wait() time.Duration { return max(sampleEvery, sampleShare*slices.Min(p.costs[:])) }
+
+// beginSample is called before a sample. It returns what the one before has cost
+// with all that followed from it, and false where that cannot be told.
+func (c *Collector) beginSample() (cost time.Duration, ok bool) {
+	if c.options.Spent == nil {
+		return 0, false
+	}
+	p, before := &c.pace, c.pace
+	var err error
+	p.spent, err = c.options.Spent()
+	p.alone = err == nil
+	return p.spent - before.spent, p.alone && before.alone
 }
 
 // Run makes the dumps until ctx is done. It must be called once.
@@ -283,7 +306,7 @@ func (c *Collector) Run(ctx context.Context) {
 	timer := time.NewTimer(0) // the first sample at once: ages are exact from there on
 	defer timer.Stop()
 	for {
-		var took time.Duration
+		var cost time.Duration
 		select {
 		case <-ctx.Done():
 			return
@@ -295,16 +318,23 @@ func (c *Collector) Run(ctx context.Context) {
 			if f == nil {
 				continue
 			}
+			c.pace.alone = false
 			var some bool
-			if took, some = c.fly(ctx, f); some {
+			if cost, some = c.fly(ctx, f); some {
 				continue // it is no sample of all sockets
 			}
 		case <-timer.C:
-			if c.hasRoom() { // else whoever reads has a snapshot that is not old
-				took = c.sample(ctx)
+			if !c.hasRoom() { // whoever reads has a snapshot that is not old
+				timer.Reset(c.pace.wait())
+				continue
+			}
+			before, ok := c.beginSample()
+			if cost = c.sample(ctx); ok {
+				cost = before
 			}
 		}
-		timer.Reset(max(sampleEvery, sampleShare*c.pace.took(took)))
+		c.pace.add(cost)
+		timer.Reset(c.pace.wait())
 	}
 }
 

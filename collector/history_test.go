@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -196,14 +197,41 @@ func BenchmarkHistory(b *testing.B) {
 	}
 }
 
-// One dump that took long does not slow the sampler down, several do.
+// One sample that cost much does not slow the sampler down, several do.
 func TestPace(t *testing.T) {
 	var p pace
 	var got []time.Duration
-	for _, took := range []time.Duration{900, 2, 3, 2, 800, 2, 700, 600, 500, 800} {
-		got = append(got, p.took(took))
+	for _, cost := range []time.Duration{900, 20, 30, 20, 800, 20, 700, 600, 500, 800} {
+		p.add(cost * time.Millisecond)
+		got = append(got, p.wait()/time.Millisecond)
 	}
-	if want := []time.Duration{0, 0, 0, 2, 2, 2, 2, 2, 2, 500}; !slices.Equal(got, want) {
-		t.Errorf("%d, want %d", got, want)
+	if want := []time.Duration{250, 250, 250, 3000, 3000, 3000, 3000, 3000, 3000, 75000}; !slices.Equal(got, want) {
+		t.Errorf("%d ms, want %d", got, want)
 	}
+}
+
+// What a sample cost is what the process has spent until the next, unless a request came between them.
+func TestBeginSample(t *testing.T) {
+	var spent time.Duration
+	var fails error
+	c := New(Options{Spent: func() (time.Duration, error) { return spent, fails }})
+	begin := func(what string, wantCost time.Duration, wantOK bool) {
+		t.Helper()
+		if cost, ok := c.beginSample(); ok != wantOK || ok && cost != wantCost {
+			t.Errorf("%s: %d, %t, want %d, %t", what, cost, ok, wantCost, wantOK)
+		}
+	}
+	begin("the first", 0, false)
+	spent = 7
+	begin("the second", 7, true)
+	spent, c.pace.alone = 20, false
+	begin("after a request", 0, false)
+	spent = 25
+	begin("the one after that", 5, true)
+	fails = errors.New("no such clock")
+	begin("without a clock", 0, false)
+	fails, spent = nil, 100
+	begin("with one again", 0, false)
+	c.options.Spent = nil
+	begin("with none at all", 0, false)
 }

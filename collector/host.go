@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector/age"
 	"github.com/connectionsd/connectionsd/collector/container"
@@ -68,10 +71,18 @@ func NewHost(o HostOptions) (*Collector, error) {
 		Cgroups:       cgroups,
 		Engines:       o.Engines,
 		Clock:         clock,
+		Spent:         spent,
 		IDs:           model.NewConnectionIDs(boot),
 		OnSampleError: o.OnSampleError,
 		OnDump:        o.OnDump,
 	}), nil
+}
+
+// spent is how long this process has been on a core (clock_getres(2)).
+func spent() (time.Duration, error) {
+	var t unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t)
+	return time.Duration(t.Nano()), err
 }
 
 // procPath is where the proc file system is mounted.
