@@ -1,10 +1,12 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,6 +21,7 @@ type acceptor struct {
 	net.Listener
 	table *Connections
 	log   zerolog.Logger
+	whole sync.Pool // of *bytes.Buffer, for answers that leave in one piece
 
 	stopping   chan struct{} // closed by stop
 	swept      bool          // there is no listener any more,
@@ -27,7 +30,10 @@ type acceptor struct {
 }
 
 func (t *Connections) acceptor(l net.Listener, log zerolog.Logger) *acceptor {
-	return &acceptor{Listener: l, table: t, log: log, stopping: make(chan struct{})}
+	return &acceptor{
+		Listener: l, table: t, log: log, stopping: make(chan struct{}),
+		whole: sync.Pool{New: func() any { return new(bytes.Buffer) }},
+	}
 }
 
 // Accept returns the next connection once there is room for it. After stop it returns those that have connected before,

@@ -14,6 +14,9 @@ type connection struct {
 	acceptor *acceptor
 	client   *client // nil: one without a limit
 
+	// gathered, unless it is nil, takes what is written; it is the handler's that writes.
+	gathered *bytes.Buffer
+
 	// heard is whether a handler has begun with the request that net/http reads or answers now.
 	heard atomic.Bool
 
@@ -144,7 +147,26 @@ func (c *connection) Write(b []byte) (int, error) {
 			}
 		}
 	}
+	if c.gathered != nil {
+		return c.gathered.Write(b)
+	}
 	return c.Conn.Write(b)
+}
+
+// atOnce has what write writes leave in one piece. The error is that of write or of the connection.
+func (c *connection) atOnce(write func() (int, error)) (int, error) {
+	buffer := c.acceptor.whole.Get().(*bytes.Buffer)
+	buffer.Reset()
+	defer c.acceptor.whole.Put(buffer)
+	c.gathered = buffer
+	n, err := write()
+	c.gathered = nil
+	if buffer.Len() > 0 {
+		if _, failed := c.Conn.Write(buffer.Bytes()); err == nil {
+			err = failed
+		}
+	}
+	return n, err
 }
 
 // resetter returns what closes the connection so that the client has an error of it; nil if there is no such way.
