@@ -105,6 +105,8 @@ type flight struct {
 	want      Want
 	only      sockdiag.Only
 	waiting   int
+	boarded   int        // how many they were when it began
+	shared    any        // by those who read the snapshot, guarded by Collector.mu
 	followers []*boarded // those of the waiting who read while the dump goes on
 	// part is what is known while the dump goes on. begunAnew is set where a
 	// part that was known did not hold. Both are guarded by Collector.mu.
@@ -397,6 +399,7 @@ func (c *Collector) board() *flight {
 		if len(c.pending) > 0 {
 			c.wakeUp()
 		}
+		f.boarded = f.waiting
 		return f
 	}
 	return nil

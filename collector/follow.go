@@ -86,6 +86,15 @@ func (b *boarded) onlyWhole() {
 	b.ready = nil
 }
 
+func (b *boarded) shared(create func() any) any {
+	b.c.mu.Lock()
+	defer b.c.mu.Unlock()
+	if b.f.boarded > 1 && b.f.shared == nil {
+		b.f.shared = create()
+	}
+	return b.f.shared
+}
+
 func (b *boarded) evicted() context.Context { return b.f.evicted }
 
 func (b *boarded) close() { b.c.leave(b.f) }

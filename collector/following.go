@@ -18,6 +18,7 @@ type reading interface {
 	// onlyWhole makes next wait for the end.
 	onlyWhole()
 	evicted() context.Context
+	shared(create func() any) any
 	close()
 }
 
@@ -49,6 +50,11 @@ func (r *Following) All(ctx context.Context) (*model.Snapshot, error) {
 // a slow client must then see to it that it is closed soon.
 func (r *Following) Evicted() context.Context { return r.of.evicted() }
 
+// Shared returns what all who read this snapshot share, which is what create
+// returns when the first of them calls; nil where nobody else does. It is for
+// who has called Next or All.
+func (r *Following) Shared(create func() any) any { return r.of.shared(create) }
+
 // Close gives the snapshot back.
 func (r *Following) Close() { r.of.close() }
 
@@ -61,4 +67,5 @@ type whole struct {
 func (w whole) next(context.Context) (*model.Snapshot, bool, error) { return w.snap, true, nil }
 func (w whole) onlyWhole()                                          {}
 func (w whole) evicted() context.Context                            { return context.Background() }
+func (w whole) shared(func() any) any                               { return nil }
 func (w whole) close()                                              { w.release() }

@@ -99,6 +99,40 @@ func TestRequestsShareDumps(t *testing.T) {
 	})
 }
 
+// Those who have one dump share what the first of them makes; who has one alone has nothing to share.
+func TestReadersShare(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
+	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		made := 0
+		create := func() any { made++; return made }
+		for readers, want := range map[int]any{1: nil, 2: 1, 3: 2} {
+			made = 0
+			if n, ok := want.(int); ok {
+				made = n - 1
+			}
+			var following []*collector.Following
+			for range readers {
+				f, err := c.Follow(collector.Want{}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				following = append(following, f)
+			}
+			for _, f := range following {
+				if _, err := f.All(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if got := f.Shared(create); got != want {
+					t.Errorf("one of %d readers shares %v, want %v", readers, got, want)
+				}
+			}
+			for _, f := range following {
+				f.Close()
+			}
+		}
+	})
+}
+
 // Who no longer waits costs no dump.
 func TestRequestsThatLeave(t *testing.T) {
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}

@@ -143,7 +143,7 @@ func (e *exchange) bodyIsRead(r *http.Request) {
 // Write sends b, or as much of it as net/http does not keep for the next Write.
 func (e *exchange) Write(b []byte) (n int, err error) {
 	e.begin()
-	for len(b) > flushFrom+maxRecord {
+	for len(b) > flushFrom+maxRecords {
 		m, err := e.write(b[:flushFrom])
 		n += m
 		if err != nil {

@@ -43,60 +43,49 @@ func GetConnections(c Collector, o ConnectionsOptions) StreamHandler {
 		}
 		defer following.Close()
 		defer out.cutOff(following.Evicted())()
-		w := connectionsWriter{p: &p, scope: &scope, height: o.Height}
-		w.begin(out)
-		for ended := false; !ended && !w.full(); {
+		out.Buf = append(out.Buf, `{"connections":[`...)
+		w := connectionsWriter{records: recordsWriter{limit: p.limit}, p: &p, scope: &scope, height: o.Height}
+		for ended := false; !ended && !w.records.full(); {
 			var snap *model.Snapshot
 			if snap, ended, err = following.Next(ctx); err != nil {
 				return fmt.Errorf("take a snapshot: %w", err)
 			}
-			if err := w.write(out, snap); err != nil {
+			if w.records.next == 0 && p.limit == 0 {
+				w.records.shared = sharedAnswerOf(following, "get_connections "+string(params))
+			}
+			if err := w.write(out, snap, ended); err != nil {
 				return err
 			}
 		}
-		w.end(out)
+		out.Buf = append(out.Buf, `],"status":"OK","untrusted":false}`...)
 		return nil
 	}
 }
 
-// connectionsWriter writes the result of get_connections.
+// connectionsWriter writes the records of get_connections.
 type connectionsWriter struct {
-	p      *connectionsParams
-	scope  *model.Scope
-	height uint64
-
-	next  int // index of the next socket
-	count int // of the records
+	records recordsWriter
+	p       *connectionsParams
+	scope   *model.Scope
+	height  uint64
+	snap    *model.Snapshot
 }
 
-func (w *connectionsWriter) begin(out *Reply) { out.Buf = append(out.Buf, `{"connections":[`...) }
+// write writes the records of the sockets of snap that it has not come to yet. Unless ended, snap will have more.
+func (w *connectionsWriter) write(out *Reply, snap *model.Snapshot, ended bool) error {
+	w.snap = snap
+	return w.records.write(out, len(snap.Sockets), ended, w)
+}
 
-func (w *connectionsWriter) full() bool { return w.p.limit > 0 && w.count == w.p.limit }
-
-// write writes the records of the sockets of snap that it has not seen yet.
-func (w *connectionsWriter) write(out *Reply, snap *model.Snapshot) error {
-	for ; w.next < len(snap.Sockets) && !w.full(); w.next++ {
-		i := w.next
-		if !w.p.filter.Match(snap, i) || w.p.scope != 0 && !w.scope.Match(snap, i) {
-			continue
-		}
-		if w.count++; w.count > 1 {
-			out.Buf = append(out.Buf, ',')
-		}
-		connection := snap.Connection(i)
-		connection.Height = w.height
-		if w.p.extended {
-			detail := snap.Detail(i)
-			connection.Socket = &detail
-		}
-		out.Buf = connection.AppendJSON(out.Buf)
-		if err := out.Flush(); err != nil {
-			return err
-		}
+func (w *connectionsWriter) appendRecord(buf []byte, i int) ([]byte, bool) {
+	if !w.p.filter.Match(w.snap, i) || w.p.scope != 0 && !w.scope.Match(w.snap, i) {
+		return buf, false
 	}
-	return nil
-}
-
-func (w *connectionsWriter) end(out *Reply) {
-	out.Buf = append(out.Buf, `],"status":"OK","untrusted":false}`...)
+	connection := w.snap.Connection(i)
+	connection.Height = w.height
+	if w.p.extended {
+		detail := w.snap.Detail(i)
+		connection.Socket = &detail
+	}
+	return connection.AppendJSON(buf), true
 }

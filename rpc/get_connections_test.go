@@ -314,7 +314,7 @@ func TestGetConnectionsAllocations(t *testing.T) {
 		encode := func() {
 			out.Buf = out.Buf[:0]
 			w := connectionsWriter{p: &p, scope: new(model.Scope)}
-			if err := w.write(&out, snap); err != nil {
+			if err := w.write(&out, snap, true); err != nil {
 				t.Error(err)
 			}
 		}

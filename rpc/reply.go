@@ -31,8 +31,8 @@ type StreamHandler func(ctx context.Context, params json.RawMessage, out *Reply)
 // length.
 const flushFrom = 512 << 10
 
-// maxRecord is more than what is appended between two calls of Flush as a rule.
-const maxRecord = 4 << 10
+// maxRecords is more than what is appended between two calls of Flush as a rule: the records of a [unit].
+const maxRecords = 16 << 10
 
 // isLong is from where on an answer is taken to become a long one.
 const isLong = flushFrom / 8
@@ -64,7 +64,7 @@ func (r *Reply) Flush() error {
 	}
 	if cap(r.Buf) < flushFrom {
 		// Once and to the size, where append would grow it step by step and too far.
-		r.Buf = append(make([]byte, 0, flushFrom+maxRecord), r.Buf...)
+		r.Buf = append(make([]byte, 0, flushFrom+maxRecords), r.Buf...)
 	}
 	if len(r.Buf) < flushFrom {
 		return nil

@@ -192,15 +192,13 @@ func TestGetConnectionsFollowsADump(t *testing.T) {
 			out = &whole
 		}
 		w := connectionsWriter{p: &p, scope: new(model.Scope)}
-		w.begin(out)
 		for _, n := range steps {
 			view := *snap
 			view.Sockets, view.Known = snap.Sockets[:n], snap.Known[:n]
-			if err := w.write(out, &view); err != nil {
+			if err := w.write(out, &view, n == 3000); err != nil {
 				t.Fatal(err)
 			}
 		}
-		w.end(out)
 	}
 	if string(whole.Buf) != string(parts.Buf) || strings.Count(string(whole.Buf), `"connection_id"`) != 3000 {
 		t.Errorf("%d bytes in parts, %d as a whole", len(parts.Buf), len(whole.Buf))

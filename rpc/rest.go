@@ -41,7 +41,7 @@ func (h *restConnections) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	buf := h.buffers.get()
 	reply := newReply(w, r, *buf)
-	if err := h.answer(r.Context(), &p, reply); err != nil {
+	if err := h.answer(r.Context(), r.URL.RawQuery, &p, reply); err != nil {
 		event := h.log.Error()
 		if r.Context().Err() != nil || reply.sent {
 			event = h.log.Debug() // the client left
@@ -76,9 +76,9 @@ func restParams(raw string) (p connectionsParams, err error) {
 	return p, nil
 }
 
-// answer writes the answer. A snapshot is held no longer than the last of it is written to the Reply; of an answer that is
+// answer writes the answer to the query string that p is of. A snapshot is held no longer than the last of it is written to the Reply; of an answer that is
 // not long that is before the first byte is sent.
-func (h *restConnections) answer(ctx context.Context, p *connectionsParams, out *Reply) error {
+func (h *restConnections) answer(ctx context.Context, query string, p *connectionsParams, out *Reply) error {
 	want := collector.Want{Owners: true, ListenerOwners: p.filter.NeedsOwners(), Containers: true, Listeners: true}
 	// Which states are meant is not worth a dump of its own: nearly all sockets are established, as a rule.
 	var filter *model.Filter
@@ -95,10 +95,14 @@ func (h *restConnections) answer(ctx context.Context, p *connectionsParams, out 
 	if err != nil {
 		return fmt.Errorf("take a snapshot: %w", err)
 	}
-	return h.write(out, snap, &scope, p)
+	var shared *sharedAnswer
+	if p.limit == 0 {
+		shared = sharedAnswerOf(following, "/api/connections "+query)
+	}
+	return h.write(out, snap, &scope, p, shared)
 }
 
-func (h *restConnections) write(out *Reply, snap *model.Snapshot, scope *model.Scope, p *connectionsParams) error {
+func (h *restConnections) write(out *Reply, snap *model.Snapshot, scope *model.Scope, p *connectionsParams, shared *sharedAnswer) error {
 	services := newListening(snap, h.services)
 	ends := newLocalEnds(snap)
 	out.Buf = append(out.Buf, `{"listeners":[`...)
@@ -126,26 +130,10 @@ func (h *restConnections) write(out *Reply, snap *model.Snapshot, scope *model.S
 		}
 	}
 	out.Buf = append(out.Buf, `],"connections":[`...)
-	count = 0
-	for i := range snap.Sockets {
-		if !p.filter.Match(snap, i) || p.scope != 0 && !scope.Match(snap, i) {
-			continue
-		}
-		if count++; count > 1 {
-			out.Buf = append(out.Buf, ',')
-		}
-		record := h.flowRecord(snap, i, ends)
-		if p.extended {
-			detail := snap.Detail(i)
-			record.Socket = &detail
-		}
-		out.Buf = record.AppendJSON(out.Buf)
-		if err := out.Flush(); err != nil {
-			return err
-		}
-		if count == p.limit {
-			break
-		}
+	flows := flowsWriter{snap: snap, scope: scope, p: p, ends: ends, services: h.services}
+	w := recordsWriter{limit: p.limit, shared: shared}
+	if err := w.write(out, len(snap.Sockets), true, &flows); err != nil {
+		return err
 	}
 	out.Buf = append(out.Buf, `]}`...)
 	return nil
@@ -170,14 +158,36 @@ func listenerRecord(snap *model.Snapshot, i int, known service.Service) model.Li
 	return l
 }
 
-func (h *restConnections) flowRecord(snap *model.Snapshot, i int, ends *localEnds) model.Flow {
+// flowsWriter makes the records of connections.
+type flowsWriter struct {
+	snap     *model.Snapshot
+	scope    *model.Scope
+	p        *connectionsParams
+	ends     *localEnds
+	services *service.Table
+}
+
+func (w *flowsWriter) appendRecord(buf []byte, i int) ([]byte, bool) {
+	if !w.p.filter.Match(w.snap, i) || w.p.scope != 0 && !w.scope.Match(w.snap, i) {
+		return buf, false
+	}
+	record := w.record(i)
+	if w.p.extended {
+		detail := w.snap.Detail(i)
+		record.Socket = &detail
+	}
+	return record.AppendJSON(buf), true
+}
+
+func (w *flowsWriter) record(i int) model.Flow {
+	snap := w.snap
 	f := model.Flow{From: snap.Local(i), To: snap.Remote(i), NetNS: snap.NetNSLabel(i)}
 	if owner := snap.Owner(i); owner != nil {
 		f.FromPID, f.FromProcessName = owner.PID, owner.Name
 	}
-	f.ToLabel = ends.label(&snap.Sockets[i])
+	f.ToLabel = w.ends.label(&snap.Sockets[i])
 	if f.ToLabel == "" && !snap.Known[i].Incoming { // the port of a client says nothing
-		known, _ := h.services.Port(f.To.Port())
+		known, _ := w.services.Port(f.To.Port())
 		f.ToLabel = known.Label
 	}
 	return f

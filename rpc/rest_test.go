@@ -485,7 +485,7 @@ func TestRESTConnectionsAllocations(t *testing.T) {
 	var out Reply
 	write := func() {
 		out.Buf = out.Buf[:0]
-		if err := h.write(&out, snap, new(model.Scope), all); err != nil {
+		if err := h.write(&out, snap, new(model.Scope), all, nil); err != nil {
 			t.Error(err)
 		}
 	}

@@ -1,0 +1,150 @@
+package rpc
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// numbers makes a record of each socket whose index is in it, and counts how often it is asked.
+type numbers struct {
+	in    func(i int) bool
+	asked int
+}
+
+func (n *numbers) appendRecord(buf []byte, i int) ([]byte, bool) {
+	n.asked++
+	if !n.in(i) {
+		return buf, false
+	}
+	return strconv.AppendInt(buf, int64(i), 10), true
+}
+
+// list is what the records of the sockets below n are.
+func (n *numbers) list(below int) string {
+	var list []string
+	for i := range below {
+		if n.in(i) {
+			list = append(list, fmt.Sprint(i))
+		}
+	}
+	return strings.Join(list, ",")
+}
+
+// What one has encoded, who asks for the same copies, whatever steps the two of them see the dump in.
+func TestSharedRecords(t *testing.T) {
+	const sockets = 100
+	for name, in := range map[string]func(i int) bool{
+		"all":                     func(int) bool { return true },
+		"none":                    func(int) bool { return false },
+		"every third":             func(i int) bool { return i%3 == 0 },
+		"a whole unit is without": func(i int) bool { return i/unit%2 == 1 },
+		"the last alone":          func(i int) bool { return i == sockets-1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			shared := new(sharedAnswer)
+			for who, steps := range [][]int{{3, 50, 51, sockets}, {sockets}, {0, 1, 99, sockets}} {
+				of := &numbers{in: in}
+				w := recordsWriter{shared: shared}
+				var out Reply
+				for _, n := range steps {
+					if err := w.write(&out, n, n == sockets, of); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if want := of.list(sockets); string(out.Buf) != want {
+					t.Errorf("reader %d has %q, want %q", who, out.Buf, want)
+				}
+				if want := map[bool]int{true: sockets}[who == 0]; of.asked != want {
+					t.Errorf("reader %d has encoded %d sockets, want %d", who, of.asked, want)
+				}
+			}
+		})
+	}
+}
+
+// What was encoded long ago is encoded again, and does not take the place of what is newer.
+func TestSharedRecordsAreBounded(t *testing.T) {
+	const sockets = 3 * keptUnits * unit
+	all := func(int) bool { return true }
+	shared := new(sharedAnswer)
+	for who, want := range []int{sockets, sockets - keptUnits*unit} {
+		of := &numbers{in: all}
+		w := recordsWriter{shared: shared}
+		var out Reply
+		if err := w.write(&out, sockets, true, of); err != nil {
+			t.Fatal(err)
+		}
+		if string(out.Buf) != of.list(sockets) {
+			t.Errorf("reader %d has %d bytes, want %d", who, len(out.Buf), len(of.list(sockets)))
+		}
+		if of.asked != want {
+			t.Errorf("reader %d has encoded %d sockets, want %d", who, of.asked, want)
+		}
+	}
+}
+
+// A limit ends the answer, and what leaves it out is not shared.
+func TestLimitedRecords(t *testing.T) {
+	of := &numbers{in: func(i int) bool { return i%2 == 1 }}
+	w := recordsWriter{limit: 5}
+	var out Reply
+	if err := w.write(&out, 100, true, of); err != nil {
+		t.Fatal(err)
+	}
+	if string(out.Buf) != "1,3,5,7,9" || of.asked != 10 {
+		t.Errorf("%q of %d sockets, want 1,3,5,7,9 of 10", out.Buf, of.asked)
+	}
+}
+
+// Many who read and write at once have the same.
+func TestSharedRecordsAtOnce(t *testing.T) {
+	const sockets = 5000
+	shared := new(sharedAnswer)
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			of := &numbers{in: func(i int) bool { return i%7 != 0 }}
+			w := recordsWriter{shared: shared}
+			var out Reply
+			for n := 0; n <= sockets; n += 50 {
+				if err := w.write(&out, n, n == sockets, of); err != nil {
+					t.Error(err)
+				}
+			}
+			if string(out.Buf) != of.list(sockets) {
+				t.Errorf("%d bytes, want %d", len(out.Buf), len(of.list(sockets)))
+			}
+		})
+	}
+	readers.Wait()
+}
+
+func BenchmarkRecords(b *testing.B) {
+	const readers = 8
+	snap := crowd(10_000)
+	for _, shared := range []*sharedAnswer{nil, new(sharedAnswer)} {
+		b.Run(fmt.Sprintf("shared=%t", shared != nil), func(b *testing.B) {
+			p := connectionsParams{}
+			out := Reply{send: func(b []byte) ([]byte, error) { return b[:0], nil }}
+			b.ReportAllocs()
+			for b.Loop() {
+				out.Buf = out.Buf[:0]
+				for range readers { // one who encodes, and others who may copy
+					w := connectionsWriter{p: &p, records: recordsWriter{shared: shared}}
+					view := *snap
+					view.Sockets = snap.Sockets[:keptUnits*unit]
+					if err := w.write(&out, &view, true); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if shared != nil {
+					*shared = sharedAnswer{}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(readers*b.N*keptUnits*unit), "ns/socket")
+		})
+	}
+}
