@@ -18,6 +18,7 @@ type load struct {
 	answers   int
 	perSecond float64
 	p50, p99  time.Duration
+	size      int           // of the last answer, in bytes
 	cpu       time.Duration // of the server, for each answer
 }
 
@@ -34,6 +35,7 @@ type crowd struct {
 	began time.Time // once each has had its first answer, which is not counted
 	until time.Time
 	took  []time.Duration
+	size  int // of the last answer, in bytes
 }
 
 // member is one client.
@@ -77,6 +79,7 @@ func ask(ctx context.Context, address string, clients int, lasting time.Duration
 		perSecond: float64(len(c.took)) / lasting.Seconds(),
 		p50:       percentile(c.took, 50),
 		p99:       percentile(c.took, 99),
+		size:      c.size,
 	}, nil
 }
 
@@ -141,6 +144,7 @@ func (c *crowd) run(ctx context.Context, lasting time.Duration) error {
 				continue
 			}
 			now := time.Now()
+			c.size = len(m.body)
 			if c.looked != nil {
 				if err := c.looked(m, m.body); err != nil {
 					return err

@@ -80,6 +80,8 @@ func run(ctx context.Context, args []string) error {
 			return hold(args[1:])
 		case fetchCommand:
 			return fetch(ctx, args[1:])
+		case readyCommand:
+			return ready(ctx, args[1:])
 		}
 	}
 	o, chosen, err := parse(args)

@@ -26,6 +26,7 @@ const (
 	oursName    = "connectionsd"
 	scopedName  = "connectionsd, scope"
 	monerodName = "monerod"
+	readyName   = "net/http alone, as many bytes"
 )
 
 // small measures, on a host with a monerod, its two peers and little more, how
@@ -51,13 +52,14 @@ func small(ctx context.Context, o options) (_ *section, err error) {
 		scoped := server{name: scopedName, process: d.process, address: d.address, request: callWith(fmt.Sprintf(`{"scope":%d}`, nodeP2P))}
 		theirs := server{name: monerodName, process: n.first(), address: n.asked, request: call(getConnections)}
 		servers := []*server{&ours, &scoped, &theirs}
-		for range o.runs {
-			for _, s := range servers {
-				if err := s.ask(ctx, clients, o.load); err != nil {
-					return nil, fmt.Errorf("%d clients of %s: %w", clients, s.name, err)
-				}
-			}
+		if err := askByTurns(ctx, o, clients, servers); err != nil {
+			return nil, err
 		}
+		floor, err := askReady(ctx, o, clients, ours.loads[0].size)
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers, floor)
 		fresh, answers, err := freshness(ctx, d.address, clients, o.load)
 		if err != nil {
 			return nil, fmt.Errorf("%d clients: %w", clients, err)
@@ -76,6 +78,30 @@ func small(ctx context.Context, o options) (_ *section, err error) {
 	}
 	found.tables = append(found.tables, t)
 	return found, nil
+}
+
+// askByTurns puts each server under so many loads.
+func askByTurns(ctx context.Context, o options, clients int, servers []*server) error {
+	for range o.runs {
+		for _, s := range servers {
+			if err := s.ask(ctx, clients, o.load); err != nil {
+				return fmt.Errorf("%d clients of %s: %w", clients, s.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// askReady puts a server under the same loads that has an answer of so many
+// bytes ready.
+func askReady(ctx context.Context, o options, clients, size int) (*server, error) {
+	p, address, err := serveReady(ctx, size)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	s := &server{name: readyName, process: p, address: address, request: call(getConnections)}
+	return s, askByTurns(ctx, o, clients, []*server{s})
 }
 
 // smallTargets are the targets of a small host with 8 clients.

@@ -1,0 +1,69 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+)
+
+// readyCommand is the first argument of a process that has its answer ready.
+const readyCommand = "ready"
+
+// serveReady starts a server of Go's net/http that answers every request with
+// so many bytes which it has already: the floor under a daemon that is built on
+// it, without a dump, without records, and without a question read.
+func serveReady(ctx context.Context, size int) (p *process, address string, err error) {
+	stdout := new(tail)
+	p, err = start(ctx, stdout, "/proc/self/exe", readyCommand, strconv.Itoa(size))
+	if err != nil {
+		return nil, "", err
+	}
+	err = p.await(ctx, func() error {
+		line, _, whole := bytes.Cut([]byte(stdout.String()), []byte("\n"))
+		if !whole {
+			return fmt.Errorf("it has not said where it listens")
+		}
+		address = string(line)
+		return nil
+	})
+	if err != nil {
+		p.stop()
+		return nil, "", err
+	}
+	return p, address, nil
+}
+
+// ready is the process whose argument is how many bytes it answers with.
+func ready(ctx context.Context, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s has %d arguments, want 1", readyCommand, len(args))
+	}
+	size, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	answer := bytes.Repeat([]byte{' '}, size)
+	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // so that the connection stays
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		_, _ = w.Write(answer)
+	})}
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	fmt.Fprintln(os.Stdout, listener.Addr())
+	if err := server.Serve(listener); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
