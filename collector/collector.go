@@ -19,10 +19,6 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// ErrStopped is returned for a snapshot that was asked for after, or was not
-// begun before, the end of Run.
-var ErrStopped = errors.New("the collector has stopped")
-
 // ErrNoDump is LastDump's answer before the first dump has ended.
 var ErrNoDump = errors.New("no dump has been made yet")
 
@@ -60,6 +56,12 @@ type Options struct {
 	// OnDump, unless it is nil, is told by the goroutine of Run how many sockets
 	// each dump had.
 	OnDump func(sockets int)
+	// Observe and ObserveSample, unless they are nil, are told by the goroutine of
+	// Run of every dump that was not broken off by the end of Run, and after each
+	// sample what samples cost: the processor time that the one before took with
+	// all that followed from it, or where this cannot be told how long it took.
+	Observe       func(Dump)
+	ObserveSample func(cost time.Duration)
 }
 
 // OwnerFinder finds the processes that hold sockets: an owner.Finder by /proc,
@@ -118,6 +120,7 @@ type flight struct {
 	evicted context.Context
 	evict   context.CancelFunc
 
+	times Times         // set before done is closed
 	done  chan struct{} // closed when what follows is set
 	lease *lease
 	err   error
@@ -336,6 +339,9 @@ func (c *Collector) Run(ctx context.Context) {
 			if cost = c.sample(ctx); ok {
 				cost = before
 			}
+			if c.options.ObserveSample != nil {
+				c.options.ObserveSample(cost)
+			}
 		}
 		c.pace.add(cost)
 		timer.Reset(c.pace.wait())
@@ -410,6 +416,7 @@ func (c *Collector) board() *flight {
 // the sockets.
 func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, some bool) {
 	var snap *model.Snapshot
+	f.times.Began = time.Now()
 	err := errAmongAll
 	if f.want.Scope != 0 {
 		snap, err = c.collectScope(ctx, f.want.Scope)
@@ -423,6 +430,7 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, som
 		some = !f.only.All()
 		snap, took, err = c.collect(ctx, f.only, f)
 	}
+	f.times.Dumped = time.Now()
 	ownersErr := look()
 	if err == nil {
 		c.joinInterfaces(snap, f.want.Listeners)
@@ -439,6 +447,7 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, som
 	if snap == nil {
 		snap = new(model.Snapshot)
 	}
+	f.times.Joined = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.part = model.Snapshot{}
@@ -479,11 +488,15 @@ func (c *Collector) sample(ctx context.Context) time.Duration {
 // collect makes one snapshot of what only says, without owners and zones, and
 // returns how long that took. f is the flight whose followers are told, nil for
 // none. After an error the snapshot is good for reuse only.
-func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) (*model.Snapshot, time.Duration, error) {
-	snap := c.blank(only)
+func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) (snap *model.Snapshot, took time.Duration, err error) {
+	snap = c.blank(only)
 	snap.Began = c.options.Clock()
+	defer func() {
+		if c.options.Observe != nil && (err == nil || ctx.Err() == nil) {
+			c.options.Observe(Dump{All: only.All(), Sockets: len(snap.Sockets), Took: took, Err: err})
+		}
+	}()
 	c.history.begin(snap, only.All())
-	var err error
 	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.history.missing > 0, c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err

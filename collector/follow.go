@@ -97,6 +97,15 @@ func (b *boarded) shared(create func() any) any {
 
 func (b *boarded) evicted() context.Context { return b.f.evicted }
 
+func (b *boarded) times() Times {
+	select {
+	case <-b.f.done:
+		return b.f.times
+	default:
+		return Times{}
+	}
+}
+
 func (b *boarded) close() { b.c.leave(b.f) }
 
 // publishEvery is how many sockets a follower is told of at once: as many as

@@ -2,9 +2,15 @@ package collector
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/connectionsd/connectionsd/model"
 )
+
+// ErrStopped is returned for a snapshot that was asked for after, or was not
+// begun before, the end of Run.
+var ErrStopped = errors.New("the collector has stopped")
 
 // Following reads a snapshot, and where nothing is wanted but what every
 // snapshot has, while its dump goes on.
@@ -19,7 +25,14 @@ type reading interface {
 	onlyWhole()
 	evicted() context.Context
 	shared(create func() any) any
+	times() Times
 	close()
+}
+
+// Times are when a snapshot was made. Those of one of a scope that is collected by itself have all of it before Dumped.
+type Times struct {
+	// Began is when the dump did, Dumped when it had ended, and Joined when all that was wanted was joined.
+	Began, Dumped, Joined time.Time
 }
 
 // Whole returns a Following of a snapshot that is there already. Close calls
@@ -55,6 +68,9 @@ func (r *Following) Evicted() context.Context { return r.of.evicted() }
 // who has called Next or All.
 func (r *Following) Shared(create func() any) any { return r.of.shared(create) }
 
+// Times says when the snapshot was made; the zero Times before its end, and of one that was there already.
+func (r *Following) Times() Times { return r.of.times() }
+
 // Close gives the snapshot back.
 func (r *Following) Close() { r.of.close() }
 
@@ -68,4 +84,5 @@ func (w whole) next(context.Context) (*model.Snapshot, bool, error) { return w.s
 func (w whole) onlyWhole()                                          {}
 func (w whole) evicted() context.Context                            { return context.Background() }
 func (w whole) shared(func() any) any                               { return nil }
+func (w whole) times() Times                                        { return Times{} }
 func (w whole) close()                                              { w.release() }

@@ -32,13 +32,14 @@ type HostOptions struct {
 	// Owners, unless it is nil, finds the owners of sockets in place of a walk of
 	// /proc.
 	Owners OwnerFinder
-	// Services, CommandLines, Engines, OnSampleError and OnDump are those of
-	// Options.
+	// Services, CommandLines, Engines and what follows them are those of Options.
 	Services      *service.Table
 	CommandLines  process.CommandLines
 	Engines       func() *container.List
 	OnSampleError func(error)
 	OnDump        func(sockets int)
+	Observe       func(Dump)
+	ObserveSample func(cost time.Duration)
 }
 
 // NewHost returns a Collector of this host. The calling thread is in the
@@ -75,6 +76,8 @@ func NewHost(o HostOptions) (*Collector, error) {
 		IDs:           model.NewConnectionIDs(boot),
 		OnSampleError: o.OnSampleError,
 		OnDump:        o.OnDump,
+		Observe:       o.Observe,
+		ObserveSample: o.ObserveSample,
 	}), nil
 }
 

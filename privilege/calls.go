@@ -16,6 +16,10 @@ type Calls struct {
 	BPFIterators bool
 	// OpenByHandle: it opens files by their handles.
 	OpenByHandle bool
+	// Connect: it connects to other hosts.
+	Connect bool
+	// Profile: it measures where its threads spend their time.
+	Profile bool
 	// Remove: it removes files.
 	Remove bool
 }
@@ -35,6 +39,11 @@ func always() []string {
 		"getpid", "gettid", "getuid", "geteuid", "getgid", "getegid",
 		"exit", "exit_group",
 	}
+}
+
+// profiling are the calls by which Go's runtime has its threads interrupted each so much time that they run.
+func profiling() []string {
+	return []string{"setitimer", "timer_create", "timer_settime", "timer_delete"}
 }
 
 // newNamespaces are the flags of clone(2) that make namespaces.
@@ -74,6 +83,9 @@ func sometimes(calls Calls, pid int) []seccomp.NameWithConditions {
 	}
 	if calls.OpenByHandle {
 		allowed = append(allowed, call("open_by_handle_at", hasNot(2, unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC)))
+	}
+	if calls.Connect {
+		allowed = append(allowed, call("socket", is(0, unix.AF_INET)), call("socket", is(0, unix.AF_INET6)))
 	}
 	if calls.Remove {
 		allowed = append(allowed, call("unlinkat", is(2, 0))) // no directory

@@ -17,6 +17,8 @@ type Files struct {
 	// Read are the directories below which files may be read and directories
 	// listed.
 	Read []string
+	// Ports are the TCP ports that may be connected to.
+	Ports []uint16
 	// Remove are the files that may be removed. The kernel knows this right of
 	// directories alone: it is given for all that lies beside them.
 	Remove []string
@@ -72,6 +74,9 @@ func ruleset(files Files) (landlock.Config, []landlock.Rule) {
 			continue
 		}
 		allow(path, llsyscall.AccessFSResolveUnix)
+	}
+	for _, port := range files.Ports {
+		rules = append(rules, landlock.ConnectTCP(port))
 	}
 	return config, rules
 }

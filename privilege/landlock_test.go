@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	llsyscall "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
 )
 
 // What filesChild gets in its environment: a directory that may be read, one where a file may be removed, and the parent.
@@ -26,7 +27,7 @@ func filesChild() (any, error) {
 	readable, removable := os.Getenv(readableEnv), os.Getenv(removableEnv)
 	version, err := RestrictFiles(Files{
 		Read: []string{"/proc", readable}, Remove: []string{filepath.Join(removable, "socket")},
-		Connect: []string{"/run/no-such-directory/no-such-socket"},
+		Connect: []string{"/run/no-such-directory/no-such-socket"}, Ports: []uint16{9},
 	})
 	if errors.Is(err, ErrNoLandlock) {
 		return map[string]string{"Landlock": "none"}, nil
@@ -73,6 +74,13 @@ func filesChild() (any, error) {
 			listener.Close()
 		}
 		note("bind a TCP port", err)
+		for _, port := range []string{"9", "10"} { // nobody listens there
+			_, err := new(net.Dialer).Dial("tcp4", "127.0.0.1:"+port)
+			if errors.Is(err, unix.ECONNREFUSED) {
+				err = nil
+			}
+			note("connect to port "+port, err)
+		}
 	}
 	return done, nil
 }
@@ -106,6 +114,7 @@ func TestRestrictFiles(t *testing.T) {
 	}
 	if version >= 4 {
 		want["bind a TCP port"] = denied
+		want["connect to port 9"], want["connect to port 10"] = allowed, denied
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("version %d (-want +got):\n%s", version, diff)

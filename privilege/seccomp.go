@@ -49,13 +49,17 @@ func FilterCalls(calls Calls) error {
 }
 
 // policy is the filter for an architecture.
-func policy(calls Calls, pid int, names *arch.Info) seccomp.Policy {
-	has := func(call string) bool { _, ok := names.SyscallNames[call]; return ok }
+func policy(calls Calls, pid int, known *arch.Info) seccomp.Policy {
+	has := func(call string) bool { _, ok := known.SyscallNames[call]; return ok }
+	names := always()
+	if calls.Profile {
+		names = append(names, profiling()...)
+	}
 	return seccomp.Policy{
 		DefaultAction: seccomp.ActionErrno,
 		Syscalls: []seccomp.SyscallGroup{{
 			Action:             seccomp.ActionAllow,
-			Names:              slices.DeleteFunc(always(), func(call string) bool { return !has(call) }),
+			Names:              slices.DeleteFunc(names, func(call string) bool { return !has(call) }),
 			NamesWithCondtions: sometimes(calls, pid),
 		}},
 	}

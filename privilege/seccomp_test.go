@@ -26,7 +26,7 @@ func TestCallsAreKnown(t *testing.T) {
 		{arch.AARCH64, []string{"poll", "newfstatat"}},
 	} {
 		var unknown []string
-		names := always()
+		names := append(always(), profiling()...)
 		for _, call := range sometimes(Calls{EnterNetNS: true, BPFIterators: true, OpenByHandle: true, Remove: true}, 1) {
 			names = append(names, call.Name)
 		}
@@ -105,6 +105,16 @@ func TestPolicy(t *testing.T) {
 		{Calls{}, "exit_group", nil, allow},
 		{Calls{}, "accept4", nil, allow},
 		{Calls{}, "rt_sigreturn", nil, allow},
+
+		{work, "timer_create", nil, deny},
+		{work, "setitimer", nil, deny},
+		{Calls{Profile: true}, "timer_create", nil, allow},
+		{Calls{Connect: true}, "socket", []uint64{unix.AF_INET, unix.SOCK_STREAM}, allow},
+		{Calls{Connect: true}, "socket", []uint64{unix.AF_INET6, unix.SOCK_STREAM}, allow},
+		{Calls{Connect: true}, "socket", []uint64{unix.AF_PACKET, unix.SOCK_RAW}, deny},
+		{Calls{Profile: true}, "timer_settime", nil, allow},
+		{Calls{Profile: true}, "timer_delete", nil, allow},
+		{Calls{Profile: true}, "setitimer", nil, allow},
 
 		{work, "execve", nil, deny},
 		{work, "execveat", nil, deny},

@@ -19,6 +19,7 @@ type bareHandler struct {
 	buffers *buffers
 	method  string
 	query   QueryParams
+	logged  bool
 }
 
 // post takes the params from the body. An empty one means no params: monero-python sends nothing where it means {}.
@@ -57,6 +58,9 @@ func (h *bareHandler) get(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *bareHandler) answer(w http.ResponseWriter, r *http.Request, params []byte) {
+	if h.logged {
+		noteMethod(r.Context(), h.method)
+	}
 	buf := h.buffers.get()
 	reply := newReply(w, r, *buf)
 	if err := h.router.Call(r.Context(), h.method, params, reply); err != nil {

@@ -43,7 +43,7 @@ func (n nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (n nowhere) WriteHeader(int)             {}
 
 func BenchmarkHTTPSingle(b *testing.B) {
-	opts := Options{Router: benchmarkRouter(), Rate: 1e9, Burst: 1e6, AllowedHosts: []string{"example.com"}}
+	opts := Options{Router: benchmarkRouter(), Access: Access{Rate: 1e9, Burst: 1e6, AllowedHosts: []string{"example.com"}}}
 	h := NewHandler(opts)
 	body := strings.NewReader(benchmarkCall)
 	request := httptest.NewRequest("POST", "/json_rpc", body)

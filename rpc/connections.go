@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -37,9 +38,8 @@ const (
 // not gets in. If none waits, all are being answered, and the new one waits for the first that is. A client that has as
 // many as it may gives up its own, and if none of them waits, the new one is told 429.
 type Connections struct {
-	limits ConnectionLimits
-
 	mu      sync.Mutex
+	limits  ConnectionLimits
 	open    int
 	load    int // open, and the requests that HTTP/2 has beyond one for each connection
 	clients map[netip.Addr]*client
@@ -59,6 +59,23 @@ type client struct {
 // NewConnections returns the table of the connections to come.
 func NewConnections(limits ConnectionLimits) *Connections {
 	return &Connections{limits: limits, clients: make(map[netip.Addr]*client), changed: make(chan struct{})}
+}
+
+// SetLimits lets limits hold from now on. Of the connections that are open none is closed for it: where there are more than
+// there may be now, those to come make room for themselves, as ever.
+func (t *Connections) SetLimits(limits ConnectionLimits) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.limits = limits
+	for _, of := range t.clients {
+		for c := range of.connections { // all of them are of one kind of address
+			if _, of.limit = t.limitOf(c.RemoteAddr()); of.limit == 0 {
+				of.limit = math.MaxInt
+			}
+			break
+		}
+	}
+	t.notify()
 }
 
 // Open returns how many connections are open.

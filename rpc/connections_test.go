@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -336,5 +337,62 @@ func TestNoDescriptorsLeft(t *testing.T) {
 			t.Errorf("Serve: %v, want %v", err, failed)
 		}
 		cancel()
+	})
+}
+
+// Limits that are set while connections are open count from then on: for those to come, of clients old and new.
+func TestSetLimits(t *testing.T) {
+	h := &held{path: "/api/connections"}
+	var begun atomic.Int32
+	opts := testOptions(io.Discard)
+	opts.Connections = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun.Add(1)
+		h.ServeHTTP(w, r)
+	})
+	bubble(t, ConnectionLimits{PerPrivateIP: 2}, NewHandler(opts), func(p *pipes, table *Connections) {
+		h.release = make(chan struct{})
+		const call = "GET /api/connections HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		ask := func(from string) *peer {
+			c := p.dial(from).read()
+			c.send(call)
+			return c
+		}
+		steps := []struct {
+			limits ConnectionLimits
+			from   string
+			want   string // the status while all others are being answered; "" is being answered too
+		}{
+			{ConnectionLimits{PerPrivateIP: 2}, "[::1]:1", ""},
+			{ConnectionLimits{PerPrivateIP: 2}, "[::1]:2", ""},
+			{ConnectionLimits{PerPrivateIP: 2}, "[::1]:3", "429"},
+			{ConnectionLimits{PerPrivateIP: 3}, "[::1]:4", ""},
+			{ConnectionLimits{PerPrivateIP: 1}, "[::1]:5", "429"},
+			{ConnectionLimits{PerPrivateIP: 1}, "192.168.1.1:1", ""},
+			{ConnectionLimits{PerPrivateIP: 1}, "192.168.1.1:2", "429"},
+			{ConnectionLimits{PerPrivateIP: 1, Exempt: []netip.Prefix{netip.MustParsePrefix("::1/128")}}, "[::1]:6", ""},
+			{ConnectionLimits{}, "192.168.1.1:3", ""},
+		}
+		for i, step := range steps {
+			table.SetLimits(step.limits)
+			if got := ask(step.from).status(); got != step.want {
+				t.Errorf("step %d, from %s: status %q, want %q", i+1, step.from, got, step.want)
+			}
+		}
+		open := table.Open()
+		table.SetLimits(ConnectionLimits{All: open})
+		before := begun.Load()
+		waiting := ask("198.51.100.1:1")
+		if got := waiting.status(); got != "" {
+			t.Errorf("status %q where all connections are taken, want none", got)
+		}
+		table.SetLimits(ConnectionLimits{All: open + 2})
+		synctest.Wait()
+		if got := begun.Load() - before; got != 1 {
+			t.Errorf("%d more requests are being answered once there is room, want 1", got)
+		}
+		close(h.release)
+		if got := waiting.status(); got != "204" {
+			t.Errorf("status %q at the end, want 204", got)
+		}
 	})
 }

@@ -9,6 +9,7 @@ type envelopeHandler struct {
 	limit   *rateLimit
 	bounds  *bounds
 	buffers *buffers
+	logged  bool
 }
 
 func (h *envelopeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -17,6 +18,9 @@ func (h *envelopeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *envelopeHandler) answer(w http.ResponseWriter, r *http.Request, body []byte) {
 	message := ParseMessage(body)
+	if h.logged {
+		noteMessage(r.Context(), message, h.router)
+	}
 	// The request itself has paid for the first call on arrival.
 	if wait, ok := h.limit.charge(r, message.Calls()-1); !ok {
 		h.limit.refuse(envelopeFace, w, wait)

@@ -33,6 +33,8 @@ type exchange struct {
 	crowded     bool        // on one of HTTP/2, for whose next request there was no room
 	isLast      func() bool // the answer is to be the last of its connection
 	begun       bool        // the answer has
+	status      int         // of the answer; 0: none has been said
+	call        loggedCall  // what is asked for
 
 	mu       sync.Mutex // also held while a deadline is set, which must not be once the handler has returned
 	waiting  time.Time  // since when it waits for the client; the zero Time: it does not
@@ -98,6 +100,9 @@ func (e *exchange) extend(n int) error {
 // WriteHeader begins the answer.
 func (e *exchange) WriteHeader(status int) {
 	e.begin()
+	if e.status == 0 && status >= http.StatusOK {
+		e.status = status
+	}
 	e.ResponseWriter.WriteHeader(status)
 }
 

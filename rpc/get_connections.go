@@ -42,6 +42,7 @@ func GetConnections(c Collector, o ConnectionsOptions) StreamHandler {
 			return err
 		}
 		defer following.Close()
+		defer noteTimes(ctx, following)
 		defer out.cutOff(following.Evicted())()
 		out.Buf = append(out.Buf, `{"connections":[`...)
 		w := connectionsWriter{records: recordsWriter{limit: p.limit}, p: &p, scope: &scope, height: o.Height}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -34,6 +36,27 @@ type Options struct {
 	// there are neither is it outside the rate limit, or it would be the place to guess at them.
 	Metrics http.Handler
 
+	// Profiles is GET /debug/pprof/..., for those alone who come by a unix socket, with the token and the login that all else
+	// needs. To others there is no such path.
+	Profiles http.Handler
+
+	Access
+
+	// Refused, unless it is nil, is called during each request that is refused, with the reason. It is for counting.
+	Refused func(Refusal)
+
+	// Answered, unless it is nil, is called after each request that a [Server] has brought. It is for counting too.
+	Answered func(Answered)
+
+	Now func() time.Time // the clock of the rate limit, of the login and of the log; nil is time.Now
+	Log zerolog.Logger   // gets the panics of handlers, who guesses at tokens and passwords, and the requests of LogEvery
+
+	bounds *bounds // of a test; nil is newBounds
+}
+
+// Access says who may ask, how often, and what is logged of it: the part of [Options] that can change while requests are
+// answered, by [HTTPHandler.SetAccess].
+type Access struct {
 	// AccessTokens, when there are any, stand before every path but those of Health and Ready: /TOKEN/json_rpc, and /TOKEN or
 	// /TOKEN/ for /. All else is 404.
 	AccessTokens []AccessToken
@@ -57,13 +80,25 @@ type Options struct {
 	// TrustedProxies are the peers whose X-Forwarded-For says who the client is. With none of them the peer always is.
 	TrustedProxies []netip.Prefix
 
-	// Refused, unless it is nil, is called during each request that is refused, with the reason. It is for counting.
-	Refused func(Refusal)
+	// LogEvery is of how many requests one is logged; those answered 5xx are logged in any case. 0: none is.
+	LogEvery int
+}
 
-	Now func() time.Time // the clock of the rate limit and of the login; nil is time.Now
-	Log zerolog.Logger   // gets the panics of handlers, and who guesses at tokens and passwords
+// An HTTPHandler is the HTTP face of a Router. Any number of goroutines may use it.
+type HTTPHandler struct {
+	opts    Options
+	faceOf  func(*http.Request) face
+	paths   map[string]bool // of the face rest
+	guesses *guessLog
+	buffers *buffers
+	turns   *atomic.Uint64 // of requests, to be logged
 
-	bounds *bounds // of a test; nil is newBounds
+	mu     sync.Mutex // held while all below is replaced
+	access Access
+	limit  *rateLimit
+	auth   *digestAuth // nil: nobody is asked
+	// current answers: what SetAccess has made last, and never changes.
+	current atomic.Pointer[http.Handler]
 }
 
 // NewHandler returns the HTTP face of a Router: the routes of opts, and errors in the style of each.
@@ -71,78 +106,122 @@ type Options struct {
 // A request goes through these, from the outermost to the innermost. Each may answer itself.
 //
 //  1. door: cuts the access token off the path, so that what follows neither sees nor logs it
-//  2. recoverer: panics
-//  3. freshJSON, allowOrigins: headers that every answer has, errors too
-//  4. checkRoom: 429 on a connection that is one too many
-//  5. clientIP, rateLimit: 429. Behind it ends what had a wrong token: 404
-//  6. checkURL: 414
-//  7. checkHost: 403
-//  8. checkOrigin: 403
-//  9. answerPreflight: 204
-//  10. digestAuth: 401
-//  11. compressed
-//  12. the routes: 404, 405
-//  13. bounds, for all but documents and what is said below: 503, and of what has a body 408 and 413
+//  2. counted: Answered; then clientIP, and the log of requests where that is on
+//  3. recoverer: panics
+//  4. freshJSON, allowOrigins: headers that every answer has, errors too
+//  5. checkRoom: 429 on a connection that is one too many
+//  6. rateLimit: 429. Behind it ends what had a wrong token: 404
+//  7. checkURL: 414
+//  8. checkHost: 403
+//  9. checkOrigin: 403
+//  10. answerPreflight: 204
+//  11. digestAuth: 401
+//  12. compressed
+//  13. the routes: 404, 405
+//  14. bounds, for all but documents and what is said below: 503, and of what has a body 408 and 413
 //
-// Health and readiness pass by 1, 4, 5, 9, 10 and 13; so do metrics where there is neither token nor login. Metrics always
-// pass by 13.
-func NewHandler(opts Options) http.Handler {
+// Health and readiness pass by 1, 5, 6, 10, 11 and 14; so do metrics where there is neither token nor login. Metrics always
+// pass by 14.
+func NewHandler(opts Options) *HTTPHandler {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	if opts.Refused == nil {
 		opts.Refused = func(Refusal) {}
 	}
-	faceOf := func(r *http.Request) face {
-		if r.URL.Path == "/" || r.URL.Path == "/json_rpc" {
-			return envelopeFace
-		}
-		if opts.Bare.has(strings.TrimPrefix(r.URL.Path, "/")) {
-			return bareFace
-		}
-		return restFace
-	}
 	if opts.bounds == nil {
 		opts.bounds = newBounds(opts.Refused)
 	}
-	limit := newRateLimit(opts.Rate, opts.Burst, opts.Now, opts.Refused)
-	guesses := newGuessLog(opts.Log, opts.Now)
-
-	answer := chi.Chain(recoverer(opts.Log, faceOf), freshJSON, allowOrigins(opts.Origins))
-	admit := func(next http.Handler) http.Handler {
-		return checkRoom(faceOf, opts.Refused, clientIP(opts.TrustedProxies, limit.admit(faceOf, next)))
+	h := &HTTPHandler{
+		opts: opts,
+		faceOf: func(r *http.Request) face {
+			if r.URL.Path == "/" || r.URL.Path == "/json_rpc" {
+				return envelopeFace
+			}
+			if opts.Bare.has(strings.TrimPrefix(r.URL.Path, "/")) {
+				return bareFace
+			}
+			return restFace
+		},
+		guesses: newGuessLog(opts.Log, opts.Now), buffers: new(buffers), turns: new(atomic.Uint64), paths: opts.paths(),
 	}
-	check := chi.Chain(checkURL(faceOf), checkHost(opts.AllowedHosts, faceOf, opts.Refused), checkOrigin(opts.Origins, faceOf, opts.Refused))
-	hasLogin := opts.Login != Login{}
-	login := func(next http.Handler) http.Handler { return next }
-	if hasLogin {
-		auth := newDigestAuth(opts.Login, opts.Now, func(client netip.Addr) {
-			guesses.note(client, RefusedLogin)
-			opts.Refused(RefusedLogin)
+	h.SetAccess(opts.Access)
+	return h
+}
+
+// ServeHTTP answers r, from its beginning to its end by one Access.
+func (h *HTTPHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*h.current.Load()).ServeHTTP(w, r)
+}
+
+// SetAccess lets access decide of the requests that begin from now on; those in flight end as they began. What clients have
+// used up of an unchanged rate stays used up, and nonces of an unchanged login stay good. The slices of access must not be
+// changed any more.
+func (h *HTTPHandler) SetAccess(access Access) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	begins := h.current.Load() == nil
+	if begins || access.Rate != h.access.Rate || access.Burst != h.access.Burst {
+		h.limit = newRateLimit(access.Rate, access.Burst, h.opts.Now, h.opts.Refused)
+	}
+	switch {
+	case access.Login == Login{}:
+		h.auth = nil
+	case begins || access.Login != h.access.Login:
+		h.auth = newDigestAuth(access.Login, h.opts.Now, func(client netip.Addr) {
+			h.guesses.note(client, RefusedLogin)
+			h.opts.Refused(RefusedLogin)
 		})
+	}
+	h.access = access
+	handler := h.build()
+	h.current.Store(&handler)
+}
+
+// build returns what answers by the access that is set.
+func (h *HTTPHandler) build() http.Handler {
+	access, faceOf, refused := h.access, h.faceOf, h.opts.Refused
+	mux := newRoutes(h.opts, h.limit, h.buffers, access.LogEvery > 0 || h.opts.Answered != nil, faceOf)
+	answer := chi.Chain(recoverer(h.opts.Log, faceOf), freshJSON, allowOrigins(access.Origins))
+	logged := func(next http.Handler) http.Handler { return next }
+	if access.LogEvery > 0 {
+		log := &requestLog{log: h.opts.Log, now: h.opts.Now, turns: h.turns, every: uint64(access.LogEvery), routes: mux}
+		logged = log.of
+	}
+	enter := func(next http.Handler) http.Handler {
+		next = checkRoom(faceOf, refused, h.limit.admit(faceOf, next))
+		return h.counted(clientIP(access.TrustedProxies, logged(answer.Handler(next))))
+	}
+	check := chi.Chain(checkURL(faceOf), checkHost(access.AllowedHosts, faceOf, refused), checkOrigin(access.Origins, faceOf, refused))
+	login := func(next http.Handler) http.Handler { return next }
+	if auth := h.auth; auth != nil {
 		login = func(next http.Handler) http.Handler { return auth.require(faceOf, next) }
 	}
 
-	serve := compressed(newRoutes(opts, limit, faceOf))
+	serve := compressed(mux)
 	open := answer.Handler(check.Handler(serve))
-	guarded := answer.Handler(admit(check.Handler(answerPreflight(login(serve)))))
-	if len(opts.AccessTokens) > 0 {
+	if access.LogEvery > 0 {
+		open = clientIP(access.TrustedProxies, logged(open))
+	}
+	open = h.counted(open)
+	guarded := enter(check.Handler(answerPreflight(login(serve))))
+	if len(access.AccessTokens) > 0 {
 		guarded = &door{
-			tokens: opts.AccessTokens,
+			tokens: access.AccessTokens,
 			right:  guarded,
-			guess: answer.Handler(admit(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				guesses.note(clientOf(r), RefusedToken)
-				opts.Refused(RefusedToken)
+			guess: enter(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h.guesses.note(clientOf(r), RefusedToken)
+				refused(RefusedToken)
 				notFound(w, r)
-			}))),
+			})),
 			// Not logged: those who try the paths of well-known programs everywhere are many, and get nowhere.
-			other: answer.Handler(admit(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				opts.Refused(RefusedToken)
+			other: enter(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				refused(RefusedToken)
 				notFound(w, r)
-			}))),
+			})),
 		}
 	}
-	openMetrics := len(opts.AccessTokens) == 0 && !hasLogin
+	openMetrics := len(access.AccessTokens) == 0 && h.auth == nil
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := sentPath(r); {
 		case path == "/healthz", path == "/readyz", path == "/metrics" && openMetrics:
@@ -153,18 +232,20 @@ func NewHandler(opts Options) http.Handler {
 	})
 }
 
-// newRoutes returns the paths of opts.
-func newRoutes(opts Options, limit *rateLimit, faceOf func(*http.Request) face) http.Handler {
-	pool, bounds := new(buffers), opts.bounds
+// newRoutes returns the paths of opts. logged is whether requests are logged or counted, which takes that their methods are
+// noted.
+func newRoutes(opts Options, limit *rateLimit, pool *buffers, logged bool, faceOf func(*http.Request) face) *chi.Mux {
+	bounds := opts.bounds
 	mux := chi.NewRouter()
 	get(mux, "/healthz", opts.Health)
 	get(mux, "/readyz", opts.Ready)
 	get(mux, "/metrics", opts.Metrics)
-	envelope := &envelopeHandler{router: opts.Router, limit: limit, bounds: bounds, buffers: pool}
+	get(mux, profilesPath+"*", byUnixSocket(opts.Profiles))
+	envelope := &envelopeHandler{router: opts.Router, limit: limit, bounds: bounds, buffers: pool, logged: logged}
 	mux.Method(http.MethodPost, "/json_rpc", envelope)
 	mux.Method(http.MethodPost, "/", envelope)
 	for name := range opts.Bare.names() {
-		bare := &bareHandler{router: opts.Bare, bounds: bounds, buffers: pool, method: name, query: opts.Queries[name]}
+		bare := &bareHandler{router: opts.Bare, bounds: bounds, buffers: pool, method: name, query: opts.Queries[name], logged: logged}
 		mux.Post("/"+name, bare.post)
 		get(mux, "/"+name, bounds.admit(bareFace, http.HandlerFunc(bare.get)))
 	}
@@ -195,7 +276,10 @@ func freshJSON(next http.Handler) http.Handler {
 	})
 }
 
-func notFound(w http.ResponseWriter, _ *http.Request) {
+func notFound(w http.ResponseWriter, r *http.Request) {
+	if call := callOf(r.Context()); call != nil {
+		call.notFound = true
+	}
 	restFace.writeStatus(w, http.StatusNotFound, "Not found", "")
 }
 

@@ -54,12 +54,12 @@ func testOptions(log io.Writer) Options {
 				return nil, InvalidParams("the only parameter is pid")
 			},
 		},
-		Connections:  named("connections"),
-		Health:       named("health"),
-		Ready:        named("ready"),
-		Metrics:      named("metrics"),
-		AllowedHosts: []string{"example.com"}, // of httptest.NewRequest
-		Log:          zerolog.New(log),
+		Connections: named("connections"),
+		Health:      named("health"),
+		Ready:       named("ready"),
+		Metrics:     named("metrics"),
+		Access:      Access{AllowedHosts: []string{"example.com"}}, // of httptest.NewRequest
+		Log:         zerolog.New(log),
 	}
 }
 
@@ -245,7 +245,7 @@ func TestHeadHasTheHeadersOfGet(t *testing.T) {
 }
 
 func TestHandlersThatAreNilHaveNoRoute(t *testing.T) {
-	h := NewHandler(Options{Router: NewRouter(zerolog.Nop()), AllowedHosts: []string{"example.com"}})
+	h := NewHandler(Options{Router: NewRouter(zerolog.Nop()), Access: Access{AllowedHosts: []string{"example.com"}}})
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/api/connections", "/get_connections"} {
 		if got := serve(h, httptest.NewRequest("GET", path, nil)); got.Status != 404 {
 			t.Errorf("%s: status %d, want 404", path, got.Status)

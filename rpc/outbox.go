@@ -21,7 +21,8 @@ const (
 type outbox struct {
 	http.ResponseWriter
 	request *http.Request
-	kept    *places // for the parts that all outboxes keep
+	kept    *places    // for the parts that all outboxes keep
+	spare   *sync.Pool // *[]byte: buffers of such parts that have been sent
 
 	hurried   chan struct{} // closed by hurry
 	hurryOnce sync.Once
@@ -41,8 +42,8 @@ type part struct {
 	place *place
 }
 
-func newOutbox(w http.ResponseWriter, r *http.Request, kept *places) *outbox {
-	o := &outbox{ResponseWriter: w, request: r, kept: kept, hurried: make(chan struct{}), ended: make(chan struct{})}
+func newOutbox(w http.ResponseWriter, r *http.Request, kept *places, spare *sync.Pool) *outbox {
+	o := &outbox{ResponseWriter: w, request: r, kept: kept, spare: spare, hurried: make(chan struct{}), ended: make(chan struct{})}
 	o.more.L = &o.mu
 	return o
 }
@@ -68,7 +69,15 @@ func (o *outbox) send(b []byte) ([]byte, error) {
 		case <-again.C:
 		}
 	}
-	return make([]byte, 0, cap(b)), o.failure()
+	return o.buffer(cap(b)), o.failure()
+}
+
+// buffer returns an empty one of so many bytes. Garbage of half a megabyte for each part would double what a busy daemon takes.
+func (o *outbox) buffer(size int) []byte {
+	if b, ok := o.spare.Get().(*[]byte); ok && cap(*b) >= size {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, size)
 }
 
 // add hands b to the goroutine that sends. The channel is closed when that and all before it are sent.
@@ -107,7 +116,8 @@ func (o *outbox) run() {
 			o.err = err
 		}
 		o.parts = o.parts[1:]
-		if p.place != nil {
+		if p.place != nil { // its maker has another buffer by now
+			o.spare.Put(&p.bytes)
 			p.place.leave()
 		}
 		if len(o.parts) == 0 {
@@ -116,7 +126,7 @@ func (o *outbox) run() {
 	}
 }
 
-// keep gives a part that has not been sent a place of its own, if there is one.
+// keep gives a part a place of its own, if there is one and the part has not been sent.
 func (o *outbox) keep(p *part) bool {
 	place, ok := o.kept.take(o.request.Context())
 	if !ok {
@@ -126,7 +136,7 @@ func (o *outbox) keep(p *part) bool {
 	defer o.mu.Unlock()
 	if len(o.parts) == 0 { // it has just been sent
 		place.leave()
-		return true
+		return false
 	}
 	p.place = place
 	return true

@@ -86,6 +86,7 @@ func (p *place) leave() {
 type bounds struct {
 	answering places
 	kept      places
+	spare     sync.Pool // of the outboxes
 	large     places
 	refused   func(Refusal)
 }
@@ -107,7 +108,7 @@ func (b *bounds) answer(f face, w http.ResponseWriter, r *http.Request, answer f
 		return
 	}
 	defer place.leave()
-	box := newOutbox(w, r, &b.kept)
+	box := newOutbox(w, r, &b.kept, &b.spare)
 	defer box.close()
 	answer(box)
 }

@@ -90,6 +90,7 @@ func (h *restConnections) answer(ctx context.Context, query string, p *connectio
 		return err
 	}
 	defer following.Close()
+	defer noteTimes(ctx, following)
 	defer out.cutOff(following.Evicted())()
 	snap, err := following.All(ctx)
 	if err != nil {

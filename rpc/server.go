@@ -259,6 +259,6 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 type debugWriter struct{ log zerolog.Logger }
 
 func (w debugWriter) Write(line []byte) (int, error) {
-	w.log.Debug().Msg(string(bytes.TrimSpace(line)))
+	w.log.Debug().Bytes("said", bytes.TrimSpace(line)).Msg("net/http has something to say")
 	return len(line), nil
 }

@@ -188,7 +188,7 @@ func TestTheServersOwnWordsAreLoggedForDebugging(t *testing.T) {
 	if _, err := (debugWriter{zerolog.New(&log)}).Write([]byte("http: superfluous call\n")); err != nil {
 		t.Fatal(err)
 	}
-	want := []map[string]any{{"level": "debug", "message": "http: superfluous call"}}
+	want := []map[string]any{{"level": "debug", "message": "net/http has something to say", "said": "http: superfluous call"}}
 	if diff := cmp.Diff(want, logLines(t, log.String())); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}

@@ -2,10 +2,14 @@ package rpc
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -89,5 +93,101 @@ func TestUnsent(t *testing.T) {
 	defer other.Close()
 	if hasUnread(pipe) || !hasUnsent(pipe) {
 		t.Error("of a pipe nothing is known")
+	}
+}
+
+// Whoever has connected before a listener is closed is in the queue that sweep returns, and nobody is reset.
+func TestSweepLosesNobody(t *testing.T) {
+	for _, network := range []string{"tcp4", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			const rounds, clients = 20, 8
+			for range rounds {
+				address := "127.0.0.1:0"
+				if network == "unix" {
+					address = filepath.Join(t.TempDir(), "s")
+				}
+				var config net.ListenConfig
+				config.SetMultipathTCP(false)
+				l, err := config.Listen(t.Context(), network, address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var group sync.WaitGroup
+				var connected atomic.Int32
+				for range clients {
+					group.Go(func() {
+						for {
+							conn, err := net.DialTimeout(network, l.Addr().String(), 50*time.Millisecond)
+							if err != nil {
+								return // as who comes too late
+							}
+							connected.Add(1)
+							if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+								t.Error(err)
+							}
+							if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+								t.Errorf("a client that has connected: %v", err)
+							}
+							conn.Close()
+						}
+					})
+				}
+				for connected.Load() < clients { // some are served before
+					conn, err := l.Accept()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := conn.Write([]byte("a")); err != nil {
+						t.Fatal(err)
+					}
+					conn.Close()
+				}
+				for _, conn := range sweep(l) {
+					if _, err := conn.Write([]byte("a")); err != nil {
+						t.Errorf("one that was swept: %v", err)
+					}
+					conn.Close()
+				}
+				group.Wait()
+			}
+		})
+	}
+}
+
+// A sweep ends however many clients connect meanwhile, also where the kernel cannot be told to let no more begin.
+func TestSweepEnds(t *testing.T) {
+	for _, multipath := range []bool{false, true} {
+		var config net.ListenConfig
+		config.SetMultipathTCP(multipath)
+		l, err := config.Listen(t.Context(), "tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		dialed := make(chan struct{}, 1)
+		for range 4 {
+			group.Go(func() {
+				for ctx.Err() == nil {
+					if conn, err := net.DialTimeout("tcp4", l.Addr().String(), 50*time.Millisecond); err == nil {
+						conn.Close()
+					}
+					select {
+					case dialed <- struct{}{}:
+					default:
+					}
+				}
+			})
+		}
+		<-dialed
+		began := time.Now()
+		for _, conn := range sweep(l) {
+			conn.Close()
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("MPTCP %v: the sweep has taken %s", multipath, took)
+		}
+		stop()
+		group.Wait()
 	}
 }

@@ -17,22 +17,24 @@ import (
 const maxLogin = 4096
 
 // finishAccess does what concerns more than one of the keys that say who may reach the daemon. all is as load returned it.
-func finishAccess(cfg *Config, all *koanf.Koanf) error {
-	if err := finishLogin(cfg, all); err != nil {
-		return err
+func finishAccess(cfg *Config, all *koanf.Koanf, open opener) []error {
+	var errs []error
+	for _, err := range []error{finishLogin(cfg, all, open), checkTLS(cfg, all)} {
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
-	if err := checkTLS(cfg, all); err != nil {
-		return err
-	}
-	if err := checkBind(cfg, all); err != nil {
-		return err
+	if errs == nil { // else it would miss what is wrong
+		if err := checkBind(cfg, all); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	cfg.Warnings = warnings(cfg, all)
-	return nil
+	return errs
 }
 
 // finishLogin reads the login file.
-func finishLogin(cfg *Config, all *koanf.Koanf) error {
+func finishLogin(cfg *Config, all *koanf.Koanf, open opener) error {
 	if cfg.RPCLoginFile == "" {
 		return nil
 	}
@@ -40,7 +42,7 @@ func finishLogin(cfg *Config, all *koanf.Koanf) error {
 	if login := written(all, "rpc-login"); login != nil {
 		return fmt.Errorf("%s and %s: each is a login: want only one of them", login[0].Origin, origin)
 	}
-	login, err := readLogin(cfg.RPCLoginFile)
+	login, err := readLoginBy(open, cfg.RPCLoginFile)
 	if err != nil {
 		return fmt.Errorf("%s: %w", origin, err)
 	}
@@ -49,8 +51,10 @@ func finishLogin(cfg *Config, all *koanf.Koanf) error {
 }
 
 // readLogin returns what the first line of the file at path says.
-func readLogin(path string) (rpc.Login, error) {
-	file, err := os.Open(path)
+func readLogin(path string) (rpc.Login, error) { return readLoginBy(os.Open, path) }
+
+func readLoginBy(open opener, path string) (rpc.Login, error) {
+	file, err := open(path)
 	if err != nil {
 		return rpc.Login{}, err
 	}
@@ -69,20 +73,28 @@ func readLogin(path string) (rpc.Login, error) {
 	return login, nil
 }
 
+// The keys that name the files of TLS.
+const (
+	certificateKey = "rpc-ssl-certificate"
+	privateKeyKey  = "rpc-ssl-private-key"
+	authoritiesKey = "rpc-ssl-ca-certificates"
+)
+
+func tlsKeys() []string { return []string{certificateKey, privateKeyKey, authoritiesKey} }
+
 // checkTLS refuses a part of what TLS needs.
 func checkTLS(cfg *Config, all *koanf.Koanf) error {
-	const certificate, privateKey, cas = "rpc-ssl-certificate", "rpc-ssl-private-key", "rpc-ssl-ca-certificates"
 	alone := func(has, lacks string) error {
 		return fmt.Errorf("%s: there is no --%s with it: want both or neither", written(all, has)[0].Origin, lacks)
 	}
 	switch {
 	case cfg.RPCSSLCertificate != "" && cfg.RPCSSLPrivateKey == "":
-		return alone(certificate, privateKey)
+		return alone(certificateKey, privateKeyKey)
 	case cfg.RPCSSLCertificate == "" && cfg.RPCSSLPrivateKey != "":
-		return alone(privateKey, certificate)
+		return alone(privateKeyKey, certificateKey)
 	case cfg.RPCSSLCertificate == "" && cfg.RPCSSLCACertificates != "":
 		return fmt.Errorf("%s: clients show certificates over TLS only: want --%s and --%s too",
-			written(all, cas)[0].Origin, certificate, privateKey)
+			written(all, authoritiesKey)[0].Origin, certificateKey, privateKeyKey)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -95,7 +94,7 @@ func TestErrorsDoNotRepeatSecrets(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			p := program{
 				stdout: &stdout, stderr: &stderr, environ: tc.environ,
-				serve: func(context.Context, Config, zerolog.Logger, io.Writer) error { return nil },
+				serve: func(context.Context, order) error { return nil },
 			}
 			if code := p.run(t.Context(), args); code != exitUsage {
 				t.Errorf("exit code %d, want 2", code)

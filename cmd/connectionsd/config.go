@@ -52,6 +52,8 @@ type Config struct {
 	Sandbox       sandboxMode
 	LogLevel      zerolog.Level
 	LogFormat     logFormat
+	AccessLog     int // of how many requests one is logged; 0: none
+	Pprof         bool
 	ConfigFile    string
 
 	// Warnings are what is allowed and yet puts a secret at risk, a sentence each.
@@ -69,36 +71,45 @@ const envPrefix = "CONNECTIONSD_"
 
 // resolve returns the configuration of flags (parsed, registered by addFlags), environ ("NAME=value" each, as from
 // os.Environ) and the configuration file that one of them names, in that order of precedence, with defaults for the rest.
+// Files that are named are opened by open.
 //
 // An error names the origin of what is wrong, the value unless it is a secret, and what would be right. A wrong value is an error even where a
 // stronger origin overrides it.
-func resolve(flags *pflag.FlagSet, environ []string) (Config, error) {
-	if err := checkVariables(environ); err != nil {
-		return Config{}, err
-	}
-	origins := []koanf.Provider{environProvider(environ), flagProvider(flags)}
-	cfg, all, err := load(origins)
-	if err != nil {
-		return Config{}, err
-	}
-	if cfg.ConfigFile != "" {
-		file := configFile{path: cfg.ConfigFile, origin: written(all, configFileKey)[0].Origin}
-		if cfg, all, err = load(slices.Insert(origins, 0, koanf.Provider(file))); err != nil {
-			return Config{}, err
-		}
-	}
-	if err := finishAccess(&cfg, all); err != nil {
-		return Config{}, err
+func resolve(flags *pflag.FlagSet, environ []string, open opener) (Config, error) {
+	cfg, _, errs := examine(flags, environ, open)
+	if len(errs) > 0 {
+		return Config{}, errs[0]
 	}
 	return cfg, nil
 }
 
-// load reads origins, the weakest first, over the defaults. all holds what was written down ([]setting) by key.
-func load(origins []koanf.Provider) (cfg Config, all *koanf.Koanf, err error) {
+// examine is resolve, with all the errors there are instead of the first. all holds what was written down ([]setting) by
+// key.
+func examine(flags *pflag.FlagSet, environ []string, open opener) (cfg Config, all *koanf.Koanf, errs []error) {
+	errs = checkVariables(environ)
+	origins := []koanf.Provider{environProvider(environ), flagProvider(flags)}
+	cfg, all, wrong := load(origins)
+	errs = append(errs, wrong...)
+	if cfg.ConfigFile != "" {
+		file, wrong := readConfigFile(cfg.ConfigFile, written(all, configFileKey)[0].Origin, open)
+		errs = append(errs, wrong...)
+		cfg, all, wrong = load(slices.Insert(origins, 0, koanf.Provider(file)))
+		errs = append(errs, slices.DeleteFunc(wrong, func(again error) bool {
+			return slices.ContainsFunc(errs, func(err error) bool { return err.Error() == again.Error() })
+		})...)
+	}
+	if len(errs) == 0 { // or they would be about what is missing because it is wrong
+		errs = finishAccess(&cfg, all, open)
+	}
+	return cfg, all, errs
+}
+
+// load reads origins, the weakest first, over the defaults, as far as they are right.
+func load(origins []koanf.Provider) (cfg Config, all *koanf.Koanf, errs []error) {
 	all = koanf.New(".")
 	for _, origin := range origins {
 		if err := all.Load(origin, nil); err != nil {
-			return Config{}, nil, err
+			return cfg, all, append(errs, err)
 		}
 		// After each origin, not once at the end: what this one says is checked before the next overrides it.
 		for _, k := range keys() {
@@ -109,12 +120,13 @@ func load(origins []koanf.Provider) (cfg Config, all *koanf.Koanf, err error) {
 			if settings == nil {
 				settings = []setting{{Value: k.byDefault}}
 			}
-			if err := k.set(&cfg, settings); err != nil {
-				return Config{}, nil, err
+			err := k.set(&cfg, settings)
+			if err != nil && !slices.ContainsFunc(errs, func(known error) bool { return known.Error() == err.Error() }) {
+				errs = append(errs, err)
 			}
 		}
 	}
-	return cfg, all, nil
+	return cfg, all, errs
 }
 
 // written returns what the strongest origin in all says of a key, nil when none speaks of it.
@@ -123,8 +135,8 @@ func written(all *koanf.Koanf, name string) []setting {
 	return settings
 }
 
-// checkVariables refuses a variable of environ that is named like this program's and sets none of its keys.
-func checkVariables(environ []string) error {
+// checkVariables refuses the variables of environ that are named like this program's and set none of its keys.
+func checkVariables(environ []string) (errs []error) {
 	var known []string
 	for _, k := range keys() {
 		known = append(known, strings.TrimPrefix(k.variable(), envPrefix))
@@ -139,9 +151,9 @@ func checkVariables(environ []string) error {
 		if near != "" {
 			near = envPrefix + near
 		}
-		return unknown("variable", envPrefix+name, near, "connectionsd serve --help")
+		errs = append(errs, unknown("variable", envPrefix+name, near, "connectionsd serve --help"))
 	}
-	return nil
+	return errs
 }
 
 // environProvider reads the variables of environ, which checkVariables has passed.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -15,32 +16,32 @@ func TestConfigFile(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name, file string
-		want       map[string]any
+		want       configFile
 	}{
-		{"empty", "", map[string]any{}},
-		{"blank lines and comments", "\n  \t\n# height=1\n   # height=2\n#\n", map[string]any{}},
-		{"a line", "height=1\n", map[string]any{"height": []setting{at(1, "height", "1")}}},
-		{"no newline at the end", "height=1", map[string]any{"height": []setting{at(1, "height", "1")}}},
-		{"spaces", " \theight \t= \t1 \t", map[string]any{"height": []setting{at(1, "height", "1")}}},
-		{"CRLF", "\r\nheight=1\r\n", map[string]any{"height": []setting{at(2, "height", "1")}}},
-		{"byte order mark", "\ufeffheight=1", map[string]any{"height": []setting{at(1, "height", "1")}}},
-		{"empty value", "height=", map[string]any{"height": []setting{at(1, "height", "")}}},
-		{"value with =", "rpc-bind-ip=a=b", map[string]any{"rpc-bind-ip": []setting{at(1, "rpc-bind-ip", "a=b")}}},
-		{"value in two words", "rpc-bind-ip=a b", map[string]any{"rpc-bind-ip": []setting{at(1, "rpc-bind-ip", "a b")}}},
-		{"comment after the value", "height=1 # two\t# three", map[string]any{"height": []setting{at(1, "height", "1")}}},
-		{"comment after a tab", "height=1\t#2", map[string]any{"height": []setting{at(1, "height", "1")}}},
-		{"comment for a value", "height= #1", map[string]any{"height": []setting{at(1, "height", "")}}},
-		{"# within a value", "rpc-bind-ip=a#b", map[string]any{"rpc-bind-ip": []setting{at(1, "rpc-bind-ip", "a#b")}}},
-		{"# first in a value", "rpc-bind-ip=#b", map[string]any{"rpc-bind-ip": []setting{at(1, "rpc-bind-ip", "#b")}}},
-		{"repeated list", "trusted-proxy=a\nheight=1\ntrusted-proxy=b", map[string]any{
+		{"empty", "", configFile{}},
+		{"blank lines and comments", "\n  \t\n# height=1\n   # height=2\n#\n", configFile{}},
+		{"a line", "height=1\n", configFile{"height": []setting{at(1, "height", "1")}}},
+		{"no newline at the end", "height=1", configFile{"height": []setting{at(1, "height", "1")}}},
+		{"spaces", " \theight \t= \t1 \t", configFile{"height": []setting{at(1, "height", "1")}}},
+		{"CRLF", "\r\nheight=1\r\n", configFile{"height": []setting{at(2, "height", "1")}}},
+		{"byte order mark", "\ufeffheight=1", configFile{"height": []setting{at(1, "height", "1")}}},
+		{"empty value", "height=", configFile{"height": []setting{at(1, "height", "")}}},
+		{"value with =", "rpc-bind-ip=a=b", configFile{"rpc-bind-ip": []setting{at(1, "rpc-bind-ip", "a=b")}}},
+		{"value in two words", "rpc-bind-ip=a b", configFile{"rpc-bind-ip": []setting{at(1, "rpc-bind-ip", "a b")}}},
+		{"comment after the value", "height=1 # two\t# three", configFile{"height": []setting{at(1, "height", "1")}}},
+		{"comment after a tab", "height=1\t#2", configFile{"height": []setting{at(1, "height", "1")}}},
+		{"comment for a value", "height= #1", configFile{"height": []setting{at(1, "height", "")}}},
+		{"# within a value", "rpc-bind-ip=a#b", configFile{"rpc-bind-ip": []setting{at(1, "rpc-bind-ip", "a#b")}}},
+		{"# first in a value", "rpc-bind-ip=#b", configFile{"rpc-bind-ip": []setting{at(1, "rpc-bind-ip", "#b")}}},
+		{"repeated list", "trusted-proxy=a\nheight=1\ntrusted-proxy=b", configFile{
 			"height":        []setting{at(2, "height", "1")},
 			"trusted-proxy": []setting{at(1, "trusted-proxy", "a"), at(3, "trusted-proxy", "b")},
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := parseConfigFile("c.conf", []byte(tc.file))
-			if err != nil {
-				t.Fatal(err)
+			got, errs := parseConfigFile("c.conf", []byte(tc.file))
+			if errs != nil {
+				t.Fatal(errs)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("settings (-want +got):\n%s", diff)
@@ -72,18 +73,58 @@ func TestConfigFileErrors(t *testing.T) {
 		{"long key", strings.Repeat("x", 5000) + "=", `c.conf:1: unknown key "` + strings.Repeat("x", 100) + `"; see connectionsd serve --help`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := parseConfigFile("c.conf", []byte(tc.file))
-			if err == nil {
-				t.Fatalf("got %v, want error %q", got, tc.want)
+			got, errs := parseConfigFile("c.conf", []byte(tc.file))
+			if len(errs) != 1 {
+				t.Fatalf("got %v, %q, want one error %q", got, errs, tc.want)
 			}
-			if diff := cmp.Diff(tc.want, err.Error()); diff != "" {
+			if diff := cmp.Diff(tc.want, errs[0].Error()); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// Whatever stands in the file, parsing it ends with an error that names a line of it, or with settings that come out the
+// Each line that is wrong is told of, and the others count.
+func TestConfigFileWithSeveralErrors(t *testing.T) {
+	got, errs := parseConfigFile("c.conf", []byte("zmq-pub=1\nheight=1\nheight=2\nnothing\nrate-burst=7"))
+	want := configFile{
+		"height": []setting{{Value: "1", Origin: "c.conf:2 height"}}, "rate-burst": []setting{{Value: "7", Origin: "c.conf:5 rate-burst"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	var texts []string
+	for _, err := range errs {
+		texts = append(texts, err.Error())
+	}
+	if diff := cmp.Diff([]string{
+		`c.conf:1: unknown key "zmq-pub"; see connectionsd serve --help`, "c.conf:3: height: already set on line 2: want it once", "c.conf:4: want key=value",
+	}, texts); diff != "" {
+		t.Errorf("errors (-want +got):\n%s", diff)
+	}
+}
+
+// What is no regular file is read once. A pipe without a writer would keep who opens it waiting.
+func TestOpenAgain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "file", "height=1", 0o600)
+	if err := syscall.Mkfifo("pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data, err := readFileBy(openAgain, "file")
+	if err != nil || string(data) != "height=1" {
+		t.Errorf("a file: %q, %v", data, err)
+	}
+	for name, want := range map[string]string{
+		"pipe": "pipe is no regular file, and only those can be read again", ".": ". is no regular file, and only those can be read again",
+		"none": "open none: no such file or directory",
+	} {
+		_, err := readFileBy(openAgain, name)
+		wantError(t, err, want)
+	}
+}
+
+// Whatever stands in the file, parsing it ends with errors that name lines of it, or with settings that come out the
 // same when they are written down again.
 func FuzzConfigFile(f *testing.F) {
 	for _, seed := range []string{
@@ -94,12 +135,16 @@ func FuzzConfigFile(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		settings, err := parseConfigFile("c.conf", data)
-		if err != nil {
+		settings, errs := parseConfigFile("c.conf", data)
+		last := 0
+		for _, err := range errs {
 			var line int
-			if _, scanErr := fmt.Sscanf(err.Error(), "c.conf:%d:", &line); scanErr != nil || line < 1 || line > 1+strings.Count(string(data), "\n") {
-				t.Fatalf("error %q names no line of %q", err, data)
+			if _, scanErr := fmt.Sscanf(err.Error(), "c.conf:%d:", &line); scanErr != nil || line <= last || line > 1+strings.Count(string(data), "\n") {
+				t.Fatalf("error %q names no line of %q, or one again", err, data)
 			}
+			last = line
+		}
+		if errs != nil {
 			return
 		}
 		if !utf8.Valid(data) {
@@ -118,9 +163,9 @@ func FuzzConfigFile(f *testing.F) {
 		if len(settings) > 0 {
 			t.Fatalf("keys that are none: %v", settings)
 		}
-		settings, err = parseConfigFile("c.conf", []byte(again.String()))
-		if err != nil {
-			t.Fatalf("written again as %q: %v", again.String(), err)
+		settings, errs = parseConfigFile("c.conf", []byte(again.String()))
+		if errs != nil {
+			t.Fatalf("written again as %q: %v", again.String(), errs)
 		}
 		valuesAgain := map[string][]string{}
 		for name, written := range settings {

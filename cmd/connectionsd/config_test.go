@@ -37,7 +37,7 @@ func resolveIn(t *testing.T, args, environ []string) (Config, error) {
 	if err := flags.Parse(args); err != nil {
 		t.Fatalf("parse %q: %v", args, err)
 	}
-	return resolve(flags, environ)
+	return resolve(flags, environ, os.Open)
 }
 
 func accessToken(t *testing.T, s string) rpc.AccessToken {

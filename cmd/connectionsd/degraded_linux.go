@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -15,20 +17,36 @@ import (
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
-// degradations are what the daemon does without: what was found at its start,
-// which stays so, and the container engines that do not answer now.
+// degradations are what the daemon does without: what was found at its start
+// and, of its settings, when they were read last, and the container engines
+// that do not answer now.
 type degradations struct {
+	mu      sync.Mutex // of found
 	found   []rpc.Degradation
 	engines func() []string // nil: none are asked
 }
 
 func (d *degradations) add(feature, reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.found = append(d.found, rpc.Degradation{Feature: feature, Reason: reason})
+}
+
+// set makes reason the only one for which a feature is lacking, or lets it not be lacking any more if that is "".
+func (d *degradations) set(feature, reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.found = slices.DeleteFunc(d.found, func(known rpc.Degradation) bool { return known.Feature == feature })
+	if reason != "" {
+		d.found = append(d.found, rpc.Degradation{Feature: feature, Reason: reason})
+	}
 }
 
 // list returns what the daemon does without now.
 func (d *degradations) list() []rpc.Degradation {
+	d.mu.Lock()
 	all := append([]rpc.Degradation(nil), d.found...)
+	d.mu.Unlock()
 	if d.engines != nil {
 		for _, problem := range d.engines() {
 			all = append(all, rpc.Degradation{Feature: "containers", Reason: problem})
@@ -40,7 +58,7 @@ func (d *degradations) list() []rpc.Degradation {
 // probe finds out once what this process must do without, and says it.
 func probe(cfg Config, log zerolog.Logger) (*degradations, error) {
 	type check struct {
-		feature, advice string
+		feature, effect string
 		privilege       func() error
 	}
 	checks := []check{
@@ -59,7 +77,7 @@ func probe(cfg Config, log zerolog.Logger) (*degradations, error) {
 		switch {
 		case err == nil:
 		case errors.As(err, &missing):
-			log.Warn().Str("feature", c.feature).Strs("missing", missing.Names).Msg(c.advice)
+			log.Warn().Str("feature", c.feature).Strs("missing", missing.Names).Str("effect", c.effect).Msg("a privilege is missing")
 			degraded.add(c.feature, missing.Error())
 		default:
 			return nil, err

@@ -13,26 +13,32 @@ import (
 // each network namespace, and the directories of /proc.
 const otherDescriptors = 256
 
+// openFiles returns how many files this process may open.
+func openFiles() (uint64, error) {
+	var files unix.Rlimit // the runtime has raised the soft limit to the hard one
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 0, fmt.Errorf("ask for the limit of open files: %w", err)
+	}
+	return files.Cur, nil
+}
+
 // connectionLimits returns those of cfg, or fewer where this process may not open as many files.
-func connectionLimits(cfg Config, degraded *degradations, log zerolog.Logger) (rpc.ConnectionLimits, error) {
+func connectionLimits(cfg Config, files uint64, degraded *degradations, log zerolog.Logger) rpc.ConnectionLimits {
 	limits := rpc.ConnectionLimits{
 		All: cfg.RPCMaxConnections, PerPublicIP: cfg.RPCMaxConnectionsPerPublicIP, PerPrivateIP: cfg.RPCMaxConnectionsPerPrivateIP,
 		Exempt: cfg.TrustedProxies,
 	}
-	var files unix.Rlimit // the runtime has raised the soft limit to the hard one
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return limits, fmt.Errorf("ask for the limit of open files: %w", err)
-	}
-	most := connectionsWithin(files.Cur)
+	most := connectionsWithin(files)
 	if uint64(limits.All) <= most {
-		return limits, nil
+		degraded.set("connections", "")
+		return limits
 	}
 	limits.All = int(most)
-	log.Warn().Str("feature", "connections").Uint64("open_files", files.Cur).Int("wanted", cfg.RPCMaxConnections).Int("connections", limits.All).
+	log.Warn().Str("feature", "connections").Uint64("open_files", files).Int("wanted", cfg.RPCMaxConnections).Int("connections", limits.All).
 		Msg("there are fewer connections than --rpc-max-connections allows: want a higher limit of open files (LimitNOFILE=, ulimit -Hn)")
-	degraded.add("connections", fmt.Sprintf("at most %d connections, since the limit of open files is %d: raise it to %d",
-		limits.All, files.Cur, cfg.RPCMaxConnections+otherDescriptors))
-	return limits, nil
+	degraded.set("connections", fmt.Sprintf("at most %d connections, since the limit of open files is %d: raise it to %d",
+		limits.All, files, cfg.RPCMaxConnections+otherDescriptors))
+	return limits
 }
 
 // connectionsWithin returns how many connections there can be within a limit of open files: at least half of it.

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Every key's default passes its own check, and no two keys share a name.
@@ -43,5 +46,37 @@ func TestKeysAreDocumented(t *testing.T) {
 		if n := strings.Count(string(text), row); n != 1 {
 			t.Errorf("%s has %d rows that start %q, want 1", page, n, row)
 		}
+	}
+}
+
+// The table of what SIGHUP changes has each key where it belongs. The file is named by flags and variables, which stay.
+func TestWhatSIGHUPChangesIsDocumented(t *testing.T) {
+	const page = "../../docs/configuration.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(text), "\n| Changes at once | Takes a restart |\n")
+	if !ok {
+		t.Fatalf("%s has no such table", page)
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	documented := make(map[string]change)
+	for line := range strings.Lines(table) {
+		columns := strings.Split(line, " | ")
+		for i, when := range []change{onHangup, atStart} {
+			for _, name := range regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(columns[min(i, len(columns)-1)], -1) {
+				documented[name[1]] = when
+			}
+		}
+	}
+	want := make(map[string]change)
+	for _, k := range keys() {
+		if k.name != configFileKey {
+			want[k.name] = k.change
+		}
+	}
+	if diff := cmp.Diff(want, documented); diff != "" {
+		t.Errorf("1: at SIGHUP, 0: at the start (-as it is +documented):\n%s", diff)
 	}
 }

@@ -2,68 +2,79 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
-
-	"github.com/connectionsd/connectionsd/collector"
-	"github.com/connectionsd/connectionsd/rpc"
 )
 
 func newListCommand(p program) *cobra.Command {
-	var opts listOptions
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Print the connections that this host has now",
-		Long: "list takes one look at this host, prints its TCP connections as a table and ends. It needs no daemon.\n\n" +
-			"An age after > is only a floor. RECV and SENT are payload, in units of 1024 bytes.",
+		Long: "list takes one look at this host, prints its TCP connections as a table and ends. It needs no daemon; with\n" +
+			"--rpc-address it asks one.\n\n" +
+			"An age after > is only a floor. On a terminal the table fits it: what is shortened ends in …, and --wide shows all.",
+		Example: "  connectionsd list --process monerod --sort=-recv --limit 10\n" +
+			"  connectionsd list --listeners\n" +
+			"  connectionsd list --rpc-address node.example.org:18081 --rpc-login-file login",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if opts.extended && !opts.json {
-				return &usageError{errors.New("--extended: adds to the JSON only: want --json --extended")}
+			o, err := resolveLook(cmd.Flags(), listOptions(), p.environ)
+			if err != nil {
+				return &usageError{err}
 			}
-			return printConnections(cmd.Context(), opts, p.stdout, p.stderr)
+			return printLook(cmd.Context(), &o, p)
 		},
 	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	// Not BoolVar, whose errors do not say what would be right.
-	flags.BoolFunc("json", "print the result of get_connections instead of a table", setBool(&opts.json))
-	flags.BoolFunc("extended", "with --json: what the kernel says of each socket, and its process", setBool(&opts.extended))
+	addOptions(cmd.Flags(), listOptions())
 	return cmd
 }
 
-func setBool(b *bool) func(string) error {
-	return func(s string) (err error) {
-		*b, err = parseBool(s)
+// printLook takes one look and prints it.
+//
+// The broken pipe of "connectionsd list | head" ends the process by SIGPIPE, quietly, as it does every filter: that is
+// what the Go runtime makes of it on descriptor 1. Any other failure to write is an error.
+func printLook(ctx context.Context, o *lookOptions, p program) error {
+	from, err := openSource(ctx, o, p.stderr)
+	if err != nil {
 		return err
 	}
+	output, err := o.output(ctx, from, screenOf(p.stdout, o.colour, p.environ))
+	from.close()
+	if err != nil {
+		return err
+	}
+	if _, err := p.stdout.Write(output); err != nil {
+		return fmt.Errorf("print the connections: %w", err)
+	}
+	return nil
 }
 
-// listOptions say what list prints.
-type listOptions struct {
-	json     bool // the result of get_connections, not a table
-	extended bool // with the member socket; only with json
+// openSource opens what o says is to be looked at. What this process may not see goes to stderr in one line; it is no error.
+func openSource(ctx context.Context, o *lookOptions, stderr io.Writer) (source, error) {
+	if o.address != nil {
+		return openDaemon(o)
+	}
+	return openHost(ctx, o, stderr)
 }
 
-// output returns what list prints of one look at c.
-func (o listOptions) output(ctx context.Context, c rpc.Collector) ([]byte, error) {
+// output returns what list prints of one look.
+func (o *lookOptions) output(ctx context.Context, from source, s screen) ([]byte, error) {
 	if o.json {
-		params := json.RawMessage(fmt.Sprintf(`{"extended":%t}`, o.extended))
-		var result rpc.Reply
-		err := rpc.GetConnections(c, rpc.ConnectionsOptions{})(ctx, params, &result)
-		return append(result.Buf, '\n'), err
+		result, err := ask(ctx, from, o, o.extended)
+		return append(result, '\n'), err
 	}
-	following, err := c.Follow(collector.Want{Owners: true}, nil)
+	entries, err := look(ctx, from, o)
 	if err != nil {
-		return nil, fmt.Errorf("take a snapshot: %w", err)
+		return nil, err
 	}
-	defer following.Close()
-	snap, err := following.All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("take a snapshot: %w", err)
+	sortEntries(entries, o.sort)
+	if o.limit > 0 {
+		entries = entries[:min(len(entries), o.limit)]
 	}
-	return connectionTable(connections(snap)), nil
+	if o.csv {
+		return csvText(entries, o)
+	}
+	return newTable(entries, o, s).text(!o.noHeader, s.colour), nil
 }

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector"
 )
 
 // connect opens a connection to a listener of its own at address, sends 1500 bytes over it and reads 10 bytes that come
@@ -56,15 +56,16 @@ func send(t *testing.T, from, to net.Conn, n int) {
 func listOutput(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), append([]string{"list"}, args...), &stdout, &stderr, nil); code != exitOK {
+	// Other namespaces than that of the tests are other people's.
+	if code := run(t.Context(), append([]string{"list", "--netns=self", "--container-api=none"}, args...), &stdout, &stderr, nil); code != exitOK {
 		t.Fatalf("exit code %d, want 0; stderr %q", code, stderr.String())
 	}
-	want := ""
-	if err := owner.CheckPrivilege(); err != nil {
-		want = "connectionsd: " + err.Error() + "\n"
+	var want bytes.Buffer
+	if err := sayWhatIsMissing(collector.NetNS{}, &want); err != nil {
+		t.Fatal(err)
 	}
-	if got := stderr.String(); got != want {
-		t.Errorf("stderr %q, want %q", got, want)
+	if got := stderr.String(); got != want.String() {
+		t.Errorf("stderr %q, want %q", got, want.String())
 	}
 	return stdout.String()
 }
@@ -89,14 +90,14 @@ func TestList(t *testing.T) {
 			elapsed := time.Since(began)
 
 			lines := strings.Split(strings.TrimSuffix(table, "\n"), "\n")
-			heading := []string{"DIR", "STATE", "LOCAL", "REMOTE", "AGE", "RECV", "SENT", "PID", "PROCESS"}
+			heading := []string{"DIR", "STATE", "LOCAL", "REMOTE", "AGE", "RECV", "SENT", "PID", "PROCESS", "CONTAINER"}
 			if diff := cmp.Diff(heading, strings.Fields(lines[0])); diff != "" {
 				t.Errorf("heading (-want +got):\n%s", diff)
 			}
 			pid, name := strconv.Itoa(os.Getpid()), ownName(t)
 			for _, want := range [][]string{
-				{"out", "ESTABLISHED", opened.LocalAddr().String(), opened.RemoteAddr().String(), "", "10", "1.4K", pid, name},
-				{"in", "ESTABLISHED", accepted.LocalAddr().String(), accepted.RemoteAddr().String(), "", "1.4K", "10", pid, name},
+				{"out", "ESTABLISHED", opened.LocalAddr().String(), opened.RemoteAddr().String(), "", "10", "1.4Ki", pid, name, "-"},
+				{"in", "ESTABLISHED", accepted.LocalAddr().String(), accepted.RemoteAddr().String(), "", "1.4Ki", "10", pid, name, "-"},
 			} {
 				i := slices.IndexFunc(lines, func(line string) bool {
 					return strings.Contains(line, " "+want[2]+" ") && strings.HasPrefix(line, want[0])
@@ -196,7 +197,7 @@ func TestListUnprivileged(t *testing.T) {
 		t.Fatal(err)
 	}
 	without := before
-	without[0].Effective &^= 1<<unix.CAP_SYS_PTRACE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_DAC_OVERRIDE
+	without[0].Effective &^= 1<<unix.CAP_SYS_PTRACE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_SYS_ADMIN
 	if err := unix.Capset(&header, &without[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -209,15 +210,20 @@ func TestListUnprivileged(t *testing.T) {
 		args []string
 		want string // how stdout begins
 	}{
-		{[]string{"list"}, "DIR "},
-		{[]string{"list", "--json"}, `{"connections":[`},
+		{[]string{"list", "--netns=self"}, "DIR "},
+		{[]string{"list", "--netns=all"}, "DIR "},
+		{[]string{"list", "--json", "--netns=self"}, `{"connections":[`},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), tc.args, &stdout, &stderr, nil); code != exitOK {
 			t.Errorf("%v: exit code %d, want 0", tc.args, code)
 		}
-		if got, want := stderr.String(), "connectionsd: the owners of other users' sockets stay unknown without "+
-			"CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH\n"; got != want {
+		want := "connectionsd: the owners of other users' sockets stay unknown without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; " +
+			"containers are told by their processes alone without CAP_DAC_READ_SEARCH"
+		if tc.args[1] == "--netns=all" {
+			want += "; other network namespaces cannot be collected without CAP_SYS_ADMIN and CAP_SYS_PTRACE"
+		}
+		if got := stderr.String(); got != want+"\n" {
 			t.Errorf("%v: stderr %q, want %q", tc.args, got, want)
 		}
 		if !strings.HasPrefix(stdout.String(), tc.want) {
@@ -234,7 +240,7 @@ func TestListFailsToPrint(t *testing.T) {
 	}
 	defer broken.Close()
 	r.Close()
-	for _, args := range [][]string{{"list"}, {"list", "--json"}} {
+	for _, args := range [][]string{{"list", "--netns=self"}, {"list", "--json", "--netns=self"}} {
 		var stderr bytes.Buffer
 		if code := run(t.Context(), args, broken, &stderr, nil); code != exitFailure {
 			t.Errorf("%v: exit code %d, want 1", args, code)

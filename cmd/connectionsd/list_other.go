@@ -9,7 +9,7 @@ import (
 	"runtime"
 )
 
-// printConnections only says why it cannot: elsewhere than on Linux there is no sock_diag to ask.
-func printConnections(context.Context, listOptions, io.Writer, io.Writer) error {
-	return fmt.Errorf("connectionsd needs Linux, whose kernel it asks for the sockets; this is %s", runtime.GOOS)
+// openHost only says why it cannot: elsewhere than on Linux there is no sock_diag to ask.
+func openHost(context.Context, *lookOptions, io.Writer) (source, error) {
+	return nil, fmt.Errorf("connectionsd needs Linux, whose kernel it asks for the sockets; this is %s: want --rpc-address", runtime.GOOS)
 }

@@ -52,6 +52,9 @@ func openListeners(ctx context.Context, cfg Config, owner *privilege.User) (all 
 	if len(all.each()) == 0 {
 		return all, &usageError{errors.New("--rpc-bind-ip none: there is nothing to listen on: want --unix-socket with it, or an IP address")}
 	}
+	if cfg.Pprof && len(all.unix) == 0 {
+		return all, &usageError{errors.New("--pprof: profiles are told on unix sockets alone: want --unix-socket with it")}
+	}
 	return all, nil
 }
 
@@ -65,17 +68,21 @@ func (l *listeners) takePassed(cfg Config) (passed bool, err error) {
 		}
 		switch at := listener.Addr().(type) {
 		case *net.TCPAddr:
-			l.tcp = append(l.tcp, listener)
+			l.tcp = append(l.tcp, sharedListener{listener})
 			if !isGuarded(cfg) && !at.IP.IsLoopback() {
 				return passed, &usageError{fmt.Errorf("the socket %s that systemd passes listens on %s, which is no loopback address, and no login, "+
 					"token or client certificate protects it: want one of them, or --confirm-external-bind", file.Name(), at)}
 			}
 		case *net.UnixAddr:
-			l.unix = append(l.unix, listener)
+			l.unix = append(l.unix, sharedListener{listener})
 		}
 	}
 	return passed, nil
 }
+
+// sharedListener listens on a socket that systemd keeps, for the next daemon too. It is nothing but a net.Listener: what the
+// server does to the socket of its own at the end, so that no client comes in too late, would last. Here who comes waits.
+type sharedListener struct{ net.Listener }
 
 // listenerOf makes a listener of a file, which it closes.
 func listenerOf(file *os.File) (net.Listener, error) {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 )
 
@@ -34,7 +36,7 @@ func TestLogger(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Setenv("NO_COLOR", "") // zerolog heeds it
 			var out bytes.Buffer
-			log := newLoggerAt(Config{LogFormat: tc.format, LogLevel: zerolog.WarnLevel}, &out, tc.terminal, now)
+			log, _ := newLoggerAt(Config{LogFormat: tc.format, LogLevel: zerolog.WarnLevel}, &out, tc.terminal, now)
 			log.Info().Msg("below the level")
 			log.Warn().Str("addr", "127.0.0.1:18081").Err(errors.New("in use")).Msg("listen")
 			if got := out.String(); got != tc.want {
@@ -48,11 +50,44 @@ func TestLogger(t *testing.T) {
 func TestLoggerDerived(t *testing.T) {
 	var out bytes.Buffer
 	now := func() time.Time { return time.Unix(0, 0) }
-	log := newLoggerAt(Config{LogFormat: logJSON, LogLevel: zerolog.InfoLevel}, &out, false, now)
+	log, _ := newLoggerAt(Config{LogFormat: logJSON, LogLevel: zerolog.InfoLevel}, &out, false, now)
 	log = log.With().Str("part", "rpc").Logger()
 	log.Info().Msg("ready")
 	if got, want := out.String(), `{"level":"info","part":"rpc","time":"1970-01-01T00:00:00.000Z","message":"ready"}`+"\n"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// A level that is set later counts for the loggers that were derived before.
+func TestLogLevel(t *testing.T) {
+	var out bytes.Buffer
+	log, level := newLoggerAt(Config{LogFormat: logJSON, LogLevel: zerolog.WarnLevel}, &out, false, func() time.Time { return time.Unix(0, 0) })
+	derived := log.With().Str("part", "rpc").Logger()
+	for _, test := range []struct {
+		level zerolog.Level
+		want  []string
+	}{
+		{zerolog.WarnLevel, []string{"warn", "error"}},
+		{zerolog.TraceLevel, []string{"trace", "debug", "info", "warn", "error"}},
+		{zerolog.ErrorLevel, []string{"error"}},
+		{zerolog.InfoLevel, []string{"info", "warn", "error"}},
+	} {
+		level.set(test.level)
+		for _, log := range []*zerolog.Logger{&log, &derived} {
+			out.Reset()
+			for _, event := range []*zerolog.Event{log.Trace(), log.Debug(), log.Info(), log.Warn(), log.Error()} {
+				event.Msg("")
+			}
+			var got []string
+			for line := range strings.Lines(out.String()) {
+				_, rest, _ := strings.Cut(line, `"level":"`)
+				name, _, _ := strings.Cut(rest, `"`)
+				got = append(got, name)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", test.level, diff)
+			}
+		}
 	}
 }
 

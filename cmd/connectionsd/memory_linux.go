@@ -13,15 +13,29 @@ const manySockets = 20_000
 const (
 	garbageOfFew  = 100
 	garbageOfMany = 10
+	// garbageOfStart is until the first dump: loading the BPF program leaves ten
+	// megabytes of it, and to collect that meanwhile takes a third of the time
+	// until the daemon answers.
+	garbageOfStart = 400
 )
 
 // memoryFollower keeps what the daemon takes in proportion to the sockets.
 type memoryFollower struct {
-	many bool
+	before        int // what there was before the start
+	started, many bool
+}
+
+// followMemory is called at the start.
+func followMemory() *memoryFollower {
+	return &memoryFollower{before: debug.SetGCPercent(garbageOfStart)}
 }
 
 // dumped is told how many sockets each dump had.
 func (m *memoryFollower) dumped(sockets int) {
+	if !m.started {
+		m.started = true
+		debug.SetGCPercent(m.before)
+	}
 	switch {
 	case !m.many && sockets >= manySockets:
 		m.many = true

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -29,24 +29,26 @@ func (e *usageError) Unwrap() error { return e.err }
 type program struct {
 	stdout, stderr io.Writer
 	environ        []string // "NAME=value" each, as from os.Environ
-	serve          func(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error
+	serve          func(ctx context.Context, o order) error
+	hangups        func() <-chan os.Signal // returns the SIGHUPs from then on; nil: nobody sends one
 }
 
-// run executes the command line args (without the program's name) and returns the exit code. A failure is told in one line
-// on stderr. Cancelling ctx asks a running command to end.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, environ []string) int {
-	return program{stdout: stdout, stderr: stderr, environ: environ, serve: serve}.run(ctx, args)
-}
-
+// run executes the command line args (without the program's name) and returns the exit code. A failure is told on stderr, each
+// thing that is wrong in a line. Cancelling ctx asks a running command to end.
 func (p program) run(ctx context.Context, args []string) int {
 	root := newRootCommand(p)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		allowTwice(root)
+	}
 	// A copy that is never nil: cobra takes nil for "read os.Args".
 	root.SetArgs(append([]string{}, args...))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(p.stderr, "connectionsd: %v\n", err)
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintf(p.stderr, "connectionsd: %s\n", line)
+	}
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		return exitUsage
 	}
@@ -59,6 +61,9 @@ func newRootCommand(p program) *cobra.Command {
 		Short: "Which TCP connections does this host have?",
 		Long: "connectionsd answers one question, which TCP connections this host has right now, as Monero's get_connections\n" +
 			"(JSON-RPC 2.0) and as GET /api/connections (REST).",
+		Example: "  connectionsd serve\n" +
+			"  connectionsd list\n" +
+			"  connectionsd config check --config-file /etc/connectionsd/connectionsd.conf",
 		Args: cobra.ArbitraryArgs, // RunE says what is wrong with them
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -69,16 +74,21 @@ func newRootCommand(p program) *cobra.Command {
 		},
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // newCompletionCommand is ours
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(usageByGroups)
 	root.AddCommand(
+		newCompletionCommand(p),
+		newConfigCommand(p),
 		newListCommand(p),
 		newServeCommand(p),
 		newVersionCommand(p),
+		newWatchCommand(p),
 	)
+	completeFlags(root, p)
 	return root
 }
 

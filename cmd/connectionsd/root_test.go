@@ -5,15 +5,38 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
+
+// run executes a command line as main does, but for SIGHUP.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, environ []string) int {
+	return program{stdout: stdout, stderr: stderr, environ: environ, serve: serve}.run(ctx, args)
+}
+
+// outcome is what a command line came to.
+type outcome struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+func outcomeOf(t *testing.T, environ []string, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), args, &stdout, &stderr, environ)
+	return outcome{code, stdout.String(), stderr.String()}
+}
 
 func TestRun(t *testing.T) {
 	for _, tc := range []struct {
@@ -28,7 +51,7 @@ func TestRun(t *testing.T) {
 			name: "serve fails", args: []string{"serve"}, serveErr: errors.New("listen on 127.0.0.1:18081: in use"), code: 1,
 			stderr: "connectionsd: listen on 127.0.0.1:18081: in use\n",
 		},
-		{name: "no command", code: 2, stderr: "connectionsd: no command given: want one of list, serve, version; see connectionsd --help\n"},
+		{name: "no command", code: 2, stderr: "connectionsd: no command given: want one of completion, config, list, serve, version, watch; see connectionsd --help\n"},
 		{
 			name: "unknown command", args: []string{"backup"}, code: 2,
 			stderr: "connectionsd: unknown command \"backup\"; see connectionsd --help\n",
@@ -111,7 +134,7 @@ func TestRun(t *testing.T) {
 			served := false
 			p := program{
 				stdout: &stdout, stderr: &stderr, environ: tc.environ,
-				serve: func(context.Context, Config, zerolog.Logger, io.Writer) error {
+				serve: func(context.Context, order) error {
 					served = true
 					return tc.serveErr
 				},
@@ -140,13 +163,13 @@ func TestRunServe(t *testing.T) {
 	var got Config
 	p := program{
 		stdout: &stdout, stderr: &stderr, environ: []string{"CONNECTIONSD_RATE_BURST=7"},
-		serve: func(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error {
+		serve: func(ctx context.Context, o order) error {
 			if v := ctx.Value(contextKey{}); v != "the caller's" {
 				t.Errorf("context value %v", v)
 			}
-			got = cfg
-			log.Warn().Msg("to stderr")
-			_, err := io.WriteString(stdout, "to stdout\n")
+			got = o.config
+			o.log.Warn().Msg("to stderr")
+			_, err := io.WriteString(o.stdout, "to stdout\n")
 			return err
 		},
 	}
@@ -161,6 +184,39 @@ func TestRunServe(t *testing.T) {
 	}
 	if got := stderr.String(); !strings.HasPrefix(got, `{"level":"warn","time":"20`) || !strings.HasSuffix(got, `Z","message":"to stderr"}`+"\n") {
 		t.Errorf("stderr %q", got)
+	}
+}
+
+// serve is given what reads the same flags and variables again, and the file as it is by then; and SIGHUPs from before it read
+// them first.
+func TestRunServeAgain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, "c.conf", "height=1\nrate-burst=1\n", 0o600)
+	hangups := make(chan os.Signal)
+	var stderr bytes.Buffer
+	p := program{
+		stderr: &stderr, environ: []string{"CONNECTIONSD_RATE_BURST=7"},
+		hangups: func() <-chan os.Signal {
+			writeFile(t, "c.conf", "height=2\n", 0o600)
+			return hangups
+		},
+		serve: func(_ context.Context, o order) error {
+			if o.config.Height != 2 || o.hangups != hangups {
+				t.Errorf("height %d, hangups %v, want 2, %v: they were asked for too late", o.config.Height, o.hangups, hangups)
+			}
+			writeFile(t, "c.conf", "height=3\nlog-level=debug\n", 0o600)
+			next, err := o.again()
+			if err != nil || next.Height != 3 || next.RateBurst != 7 || next.RPCBindPort != 5 || next.LogLevel != zerolog.DebugLevel {
+				t.Errorf("%+v, %v, want height 3, rate-burst 7, rpc-bind-port 5, log-level debug", next, err)
+			}
+			writeFile(t, "c.conf", "height=x\n", 0o600)
+			_, err = o.again()
+			wantError(t, err, `c.conf:1 height "x": want a whole number from 0 to 18446744073709551615`)
+			return nil
+		},
+	}
+	if code := p.run(t.Context(), []string{"serve", "--config-file=c.conf", "--rpc-bind-port=5"}); code != exitOK {
+		t.Errorf("exit code %d, %s", code, stderr.String())
 	}
 }
 
@@ -197,26 +253,95 @@ func TestRunVersionFails(t *testing.T) {
 	}
 }
 
-// Help is an answer, not an error: on stdout, with each key's flag in the order of the table.
+// Help is an answer, not an error: on stdout, with each key's flag in the order of the table, below the heading of its section.
 func TestRunHelp(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"serve", "--help"}, &stdout, &stderr, nil); code != exitOK {
-		t.Errorf("exit code %d, want 0", code)
-	}
-	if got := stderr.String(); got != "" {
-		t.Errorf("stderr %q, want nothing", got)
-	}
-	var got, want []string
-	for _, k := range keys() {
-		want = append(want, "--"+k.name)
-	}
-	for line := range strings.Lines(stdout.String()) {
-		if flag, ok := strings.CutPrefix(line, "      --"); ok {
-			name, _, _ := strings.Cut(flag, " ")
-			got = append(got, "--"+name)
+	var want []string
+	for _, s := range sections() {
+		want = append(want, s.heading+":")
+		for _, k := range s.keys {
+			want = append(want, "--"+k.name)
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("flags (-want +got):\n%s", diff)
+	for _, tc := range []struct {
+		args []string
+		own  []string
+	}{
+		{[]string{"serve"}, []string{"Flags:"}},
+		{[]string{"config", "check"}, []string{"Flags:"}},
+		{[]string{"config", "show"}, []string{"Flags:", "--json", "--changed"}},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), append(tc.args, "--help"), &stdout, &stderr, nil); code != exitOK {
+			t.Errorf("exit code %d, want 0", code)
+		}
+		if got := stderr.String(); got != "" {
+			t.Errorf("stderr %q, want nothing", got)
+		}
+		_, groups, _ := strings.Cut(stdout.String(), "\nFlags:\n")
+		got := []string{"Flags:"}
+		for line := range strings.Lines(groups) {
+			if flag, ok := strings.CutPrefix(line, "      --"); ok {
+				name, _, _ := strings.Cut(flag, " ")
+				name, _, _ = strings.Cut(name, "[")
+				got = append(got, "--"+name)
+			} else if heading := strings.TrimSuffix(line, "\n"); strings.HasSuffix(heading, ":") {
+				got = append(got, heading)
+			}
+		}
+		if diff := cmp.Diff(slices.Concat(tc.own, want), got); diff != "" {
+			t.Errorf("%q: flags (-want +got):\n%s", tc.args, diff)
+		}
+	}
+}
+
+// Every command shows how it is used, and each of its flags once, on lines that fit a screen.
+func TestHelpOfEveryCommand(t *testing.T) {
+	for cmd := range allCommands(newRootCommand(program{})) {
+		args := strings.Fields(cmd.CommandPath())[1:]
+		got := outcomeOf(t, nil, append(args, "--help")...)
+		if got.Code != exitOK || got.Stderr != "" {
+			t.Errorf("%q: exit code %d, stderr %q", args, got.Code, got.Stderr)
+		}
+		if !strings.Contains(got.Stdout, "\nExamples:\n  ") {
+			t.Errorf("%s --help shows no example", cmd.CommandPath())
+		}
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			shown := 0
+			_, usage, _ := strings.Cut(got.Stdout, "\nUsage:\n")
+			for line := range strings.Lines(usage) {
+				line, _ = strings.CutPrefix(strings.TrimSpace(line), "-"+f.Shorthand+", ")
+				if name, _, _ := strings.Cut(line, " "); name == "--"+f.Name || strings.HasPrefix(name, "--"+f.Name+"[") {
+					shown++
+				}
+			}
+			if want := map[bool]int{false: 1, true: 0}[f.Hidden]; shown != want {
+				t.Errorf("%s --help shows --%s %d times, want %d", cmd.CommandPath(), f.Name, shown, want)
+			}
+		})
+		for line := range strings.Lines(got.Stdout) {
+			if n := utf8.RuneCountInString(line); n > 125 {
+				t.Errorf("%s --help has a line of %d characters: %s", cmd.CommandPath(), n, line)
+			}
+		}
+	}
+}
+
+// allCommands yields a command and those below it that its help lists.
+func allCommands(cmd *cobra.Command) iter.Seq[*cobra.Command] {
+	return func(yield func(*cobra.Command) bool) {
+		cmd.InitDefaultHelpFlag()
+		if !yield(cmd) {
+			return
+		}
+		for _, c := range cmd.Commands() {
+			if !c.IsAvailableCommand() {
+				continue
+			}
+			for below := range allCommands(c) {
+				if !yield(below) {
+					return
+				}
+			}
+		}
 	}
 }

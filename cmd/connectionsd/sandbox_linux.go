@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/procfs"
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -31,6 +32,10 @@ type work struct {
 	// sockets are the unix sockets that the daemon connects to, and made is the one that it removes at its end, "" if none.
 	sockets []string
 	made    string
+	profile bool     // it measures itself
+	traced  *tracing // where it sends traces; nil: nowhere
+	// settings are the directories of the files that are read again at SIGHUP.
+	settings []string
 }
 
 // needs are the capabilities that the work takes.
@@ -66,9 +71,12 @@ func (w work) noLandlock() string {
 }
 
 func (w work) files() privilege.Files {
-	files := privilege.Files{Read: []string{"/proc"}, Connect: w.sockets}
+	files := privilege.Files{Read: append([]string{"/proc"}, w.settings...), Connect: w.sockets}
 	if w.netNS.Name != "" {
 		files.Read = append(files.Read, netns.RunDir)
+	}
+	if w.traced != nil {
+		files.Ports = []uint16{w.traced.port}
 	}
 	if w.made != "" {
 		files.Remove = []string{w.made}
@@ -78,13 +86,13 @@ func (w work) files() privilege.Files {
 
 func (w work) calls() privilege.Calls {
 	return privilege.Calls{
-		EnterNetNS: w.netNS != (collector.NetNS{}), BPFIterators: w.iterator, OpenByHandle: true, Remove: w.made != "",
+		EnterNetNS: w.netNS != (collector.NetNS{}), BPFIterators: w.iterator, OpenByHandle: true, Profile: w.profile, Connect: w.traced != nil, Remove: w.made != "",
 	}
 }
 
 // workOf returns the work that cfg asks for. iterator finds the owners of sockets by BPF, and is nil where that cannot be.
 func workOf(cfg Config, iterator collector.OwnerFinder, made *unixSocket, log zerolog.Logger) (w work, err error) {
-	w = work{netNS: cfg.NetNS, iterator: iterator != nil}
+	w = work{netNS: cfg.NetNS, iterator: iterator != nil, settings: settingsDirectories(cfg), profile: cfg.Pprof}
 	for _, host := range cfg.ContainerAPIs {
 		if path, ok := strings.CutPrefix(host, "unix://"); ok {
 			w.sockets = append(w.sockets, path)
@@ -107,6 +115,28 @@ func workOf(cfg Config, iterator collector.OwnerFinder, made *unixSocket, log ze
 		}
 	}
 	return w, nil
+}
+
+// settingsDirectories returns the directories of the files that cfg names: a file that is replaced is another one. Where one is
+// a symbolic link, what it points to is most often replaced together with others: its directory counts too.
+func settingsDirectories(cfg Config) []string {
+	var all []string
+	add := func(path string) {
+		if directory := filepath.Dir(path); !slices.Contains(all, directory) {
+			all = append(all, directory)
+		}
+	}
+	for _, name := range []string{cfg.ConfigFile, cfg.RPCLoginFile, cfg.RPCSSLCertificate, cfg.RPCSSLPrivateKey, cfg.RPCSSLCACertificates} {
+		path, err := filepath.Abs(name)
+		if name == "" || err != nil {
+			continue
+		}
+		add(path)
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			add(target)
+		}
+	}
+	return all
 }
 
 // procHides reports whether /proc is mounted so that it hides processes.
@@ -167,7 +197,7 @@ func otherUser(cfg Config) (*privilege.User, error) {
 
 // confine gives up, once all is open, what the daemon needs no more, and becomes user unless that is nil. What the kernel
 // lacks for it is worked around; what should work and does not is an error. What is in force is said once.
-func confine(cfg Config, finder collector.OwnerFinder, made *unixSocket, user *privilege.User, degraded *degradations, log zerolog.Logger) (sandbox, error) {
+func confine(cfg Config, finder collector.OwnerFinder, made *unixSocket, user *privilege.User, traced *tracing, degraded *degradations, log zerolog.Logger) (sandbox, error) {
 	if cfg.Sandbox == sandboxOff && user == nil {
 		log.Warn().Msg("the sandbox is off: the daemon keeps all privileges that it was started with")
 		return sandbox{}, nil
@@ -176,6 +206,7 @@ func confine(cfg Config, finder collector.OwnerFinder, made *unixSocket, user *p
 	if err != nil {
 		return sandbox{}, err
 	}
+	w.traced = traced
 	kept, err := privilege.Of(w.needs())
 	if err != nil {
 		return sandbox{}, err
@@ -229,20 +260,9 @@ type sandbox struct {
 	capabilities, noNewPrivileges, landlock, seccomp bool
 }
 
-// metric tells it.
-func (s sandbox) metric() prometheus.Collector {
-	metric := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "connectionsd_sandbox",
-		Help: "1 for each restriction that the daemon has put itself under, 0 for each that it has not.",
-	}, []string{"restriction"})
-	for restriction, holds := range map[string]bool{
+// restrictions are the four by the names that the metrics have for them.
+func (s sandbox) restrictions() map[string]bool {
+	return map[string]bool{
 		"capabilities": s.capabilities, "no_new_privs": s.noNewPrivileges, "landlock": s.landlock, "seccomp": s.seccomp,
-	} {
-		value := 0.0
-		if holds {
-			value = 1
-		}
-		metric.WithLabelValues(restriction).Set(value)
 	}
-	return metric
 }

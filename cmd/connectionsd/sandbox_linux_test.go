@@ -53,6 +53,12 @@ func TestWork(t *testing.T) {
 			calls: privilege.Calls{BPFIterators: true, OpenByHandle: true, Remove: true},
 		},
 		{
+			name: "settings in files", work: work{iterator: true, settings: []string{"/etc/connectionsd", "/srv/tls"}},
+			needs: []string{handles},
+			files: privilege.Files{Read: []string{"/proc", "/etc/connectionsd", "/srv/tls"}},
+			calls: privilege.Calls{BPFIterators: true, OpenByHandle: true},
+		},
+		{
 			name: "its own namespace without BPF", work: work{},
 			needs: []string{handles, ptrace}, noLandlock: looksAtProc,
 			calls: privilege.Calls{OpenByHandle: true},

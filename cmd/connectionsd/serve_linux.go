@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -23,22 +23,25 @@ import (
 	"github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/collector/service"
 	"github.com/connectionsd/connectionsd/docs"
+	"github.com/connectionsd/connectionsd/metrics"
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
 // registeredServices are the names of ports that the system knows (services(5)).
 const registeredServices = "/etc/services"
 
-// serve answers requests as cfg says until ctx is cancelled, which is no error. A command line to copy goes to stdout once
-// the daemon answers.
-func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer) error {
+// serve answers requests as o says until ctx is cancelled, which is no error. A command line to copy goes to stdout once the
+// daemon answers.
+func serve(ctx context.Context, o order) error {
 	started := time.Now()
-	secure, err := tlsConfig(cfg)
+	memory := followMemory()
+	cfg, log := o.config, o.log
+	secure, err := readCertificates(cfg, os.Open)
 	if err != nil {
 		return &usageError{err}
 	}
 	for _, warning := range cfg.Warnings {
-		log.Warn().Msg(warning)
+		warn(log, warning)
 	}
 	user, err := otherUser(cfg)
 	if err != nil {
@@ -52,10 +55,11 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	if err != nil {
 		return err
 	}
-	limits, err := connectionLimits(cfg, degraded, log)
+	files, err := openFiles()
 	if err != nil {
 		return err
 	}
+	limits := connectionLimits(cfg, files, degraded, log)
 	owners, err := openOwners(cfg.BPF, degraded, log)
 	if err != nil {
 		return err
@@ -74,11 +78,14 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 		return &usageError{fmt.Errorf("--container-api: %w", err)}
 	}
 	degraded.engines = engines.Problems
-	memory := new(memoryFollower)
+	dumps := &dumpHealth{degraded: degraded, log: log, now: time.Now}
+	measured := metrics.New(time.Now)
 	host, err := collector.NewHost(collector.HostOptions{
 		NetNS: cfg.NetNS, Owners: owners.finder, Services: services, CommandLines: cfg.CommandLines, Engines: engines.Current,
-		OnSampleError: func(err error) { log.Error().Err(err).Msg("sample failed") },
-		OnDump:        func(sockets int) { memory.dumped(sockets); supervision.dumped() },
+		OnSampleError: dumps.failed,
+		OnDump:        func(sockets int) { memory.dumped(sockets); supervision.dumped(); dumps.made() },
+		Observe:       measured.Dumped,
+		ObserveSample: measured.Sampled,
 	})
 	if err != nil {
 		return err
@@ -88,7 +95,12 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 		return err
 	}
 	defer listeners.removeSocket(log)
-	sandbox, err := confine(cfg, owners.finder, listeners.made, user, degraded, log)
+	traced, err := newTracing(ctx, os.Getenv, degraded, log)
+	if err != nil {
+		return errors.Join(&usageError{err}, listeners.close())
+	}
+	defer traced.close(log)
+	sandbox, err := confine(cfg, owners.finder, listeners.made, user, traced, degraded, log)
 	if err != nil {
 		return errors.Join(err, listeners.close())
 	}
@@ -109,7 +121,7 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	log.Info().Str("version", built.version).Strs("addresses", listeners.addresses()).
 		Bool("tls", secure != nil).Bool("login", cfg.RPCLogin != rpc.Login{}).Int("access_tokens", len(cfg.AccessTokens)).
 		Msg("listening")
-	if _, err := fmt.Fprintln(stdout, example(listeners.each()[0].Addr(), cfg, secure)); err != nil {
+	if _, err := fmt.Fprintln(o.stdout, example(listeners.each()[0].Addr(), cfg, secure)); err != nil {
 		log.Warn().Err(err).Msg("print the example failed")
 	}
 	node := &rpc.Node{
@@ -118,7 +130,21 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 		Started: started, ProcessStart: process.NewReader("/proc").Started, Now: time.Now,
 	}
 	open := rpc.NewConnections(limits)
-	server := rpc.Server{Handler: newHandler(cfg, host, node, services, degraded, sandbox, open, built, log), TLS: secure, Connections: open, Log: log}
+	handler := newHandler(cfg, host, node, services, degraded, measured, traced, measured.Handler(metrics.Options{
+		Build:     metrics.Build{Version: built.version, Revision: built.commit, GoVersion: built.goVersion},
+		Collector: host, Scope: cfg.Scope, Degraded: degraded.list, Restrictions: sandbox.restrictions(), Connections: open, Log: log,
+	}), log)
+	shown := new(shownCertificates)
+	server := rpc.Server{Handler: handler, Connections: open, Log: log}
+	if secure != nil {
+		shown.current.Store(secure)
+		server.TLS = shown.config()
+	}
+	again := &reloader{
+		read: o.again, started: cfg, running: cfg, log: log, level: o.level, handler: handler, open: open, files: files,
+		certificates: shown, listeners: listeners, degraded: degraded, supervision: supervision,
+	}
+	collectorDone.Go(func() { again.run(ctx, o.hangups) })
 	if err := listeners.serve(ctx, server); err != nil {
 		return err
 	}
@@ -126,8 +152,13 @@ func serve(ctx context.Context, cfg Config, log zerolog.Logger, stdout io.Writer
 	return nil
 }
 
+// warn tells one of the warnings of a Config.
+func warn(log zerolog.Logger, warning string) {
+	log.Warn().Str("warning", warning).Msg("a secret is at risk")
+}
+
 // newHandler ties the methods to their paths: those of monerod's JSON-RPC interface, and those that monerod has a path for.
-func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services *service.Table, degraded *degradations, sandbox sandbox, open *rpc.Connections, built build, log zerolog.Logger) http.Handler {
+func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services *service.Table, degraded *degradations, measured *metrics.Metrics, traced *tracing, telling http.Handler, log zerolog.Logger) *rpc.HTTPHandler {
 	connections := rpc.GetConnections(host, rpc.ConnectionsOptions{Height: cfg.Height, Scope: cfg.Scope})
 	router := rpc.NewRouter(log)
 	router.HandleStream("get_connections", connections)
@@ -139,17 +170,29 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services 
 	bare.Handle("get_info", node.GetInfo)
 	bare.Handle("getinfo", node.GetInfo) // its older name, which monerod still answers to
 	bare.Handle("get_net_stats", node.GetNetStats)
-	metrics, refused := newMetrics(built, degraded.list, sandbox, open)
-	return rpc.NewHandler(rpc.Options{
-		Router:         router,
-		Bare:           bare,
-		Queries:        map[string]rpc.QueryParams{"get_connections": rpc.ConnectionsQuery},
-		Connections:    rpc.RESTConnections(host, services, cfg.Scope, log),
-		OpenAPI:        rpc.Document("application/yaml", docs.OpenAPI()),
-		Health:         rpc.Health(),
-		Ready:          rpc.Ready(host.LastDump, degraded.list),
-		Metrics:        metrics,
-		Refused:        refused,
+	options := rpc.Options{
+		Router:      router,
+		Bare:        bare,
+		Queries:     map[string]rpc.QueryParams{"get_connections": rpc.ConnectionsQuery},
+		Connections: rpc.RESTConnections(host, services, cfg.Scope, log),
+		OpenAPI:     rpc.Document("application/yaml", docs.OpenAPI()),
+		Health:      rpc.Health(),
+		Ready:       rpc.Ready(host.LastDump, degraded.list),
+		Metrics:     telling,
+		Refused:     measured.Refused,
+		Answered:    traced.after(measured.Answered),
+		Access:      access(cfg),
+		Log:         log,
+	}
+	if cfg.Pprof {
+		options.Profiles = profiles()
+	}
+	return rpc.NewHandler(options)
+}
+
+// access is the part of cfg that says who may ask.
+func access(cfg Config) rpc.Access {
+	return rpc.Access{
 		AccessTokens:   cfg.AccessTokens,
 		Login:          cfg.RPCLogin,
 		AllowedHosts:   cfg.AllowedHosts,
@@ -157,14 +200,15 @@ func newHandler(cfg Config, host *collector.Collector, node *rpc.Node, services 
 		Rate:           cfg.RateLimit,
 		Burst:          cfg.RateBurst,
 		TrustedProxies: cfg.TrustedProxies,
-		Log:            log,
-	})
+		LogEvery:       cfg.AccessLog,
+	}
 }
 
 // listen opens the TCP port. An error says which flag to change.
 func listen(ctx context.Context, cfg Config) (net.Listener, error) {
 	address := netip.AddrPortFrom(cfg.RPCBindIP, cfg.RPCBindPort).String()
 	var config net.ListenConfig
+	config.SetMultipathTCP(false) // Go's default, of which the kernel cannot be told to let no more clients in at the end
 	listener, err := config.Listen(ctx, "tcp", address)
 	switch {
 	case err == nil:
@@ -182,7 +226,7 @@ func listen(ctx context.Context, cfg Config) (net.Listener, error) {
 
 // example is a command line that shows this host's connections. Where the daemon listens on all addresses, it names a
 // loopback one. Secrets, and what only the client has, are variables of the shell in it.
-func example(address net.Addr, cfg Config, secure *tls.Config) string {
+func example(address net.Addr, cfg Config, secure *certificates) string {
 	command, scheme, path := "curl -s", "http", "/json_rpc"
 	host := "localhost"
 	if at, isTCP := address.(*net.TCPAddr); isTCP {
@@ -196,10 +240,10 @@ func example(address net.Addr, cfg Config, secure *tls.Config) string {
 	}
 	if secure != nil {
 		scheme = "https"
-		if isSelfSigned(secure) {
+		if secure.isSelfSigned() {
 			command += " --cacert " + quote(cfg.RPCSSLCertificate)
 		}
-		if secure.ClientAuth != tls.NoClientCert {
+		if secure.tls.ClientAuth != tls.NoClientCert {
 			command += ` --cert "$CERTIFICATE" --key "$KEY"`
 		}
 	}

@@ -161,7 +161,7 @@ func TestServeWithCredentials(t *testing.T) {
 
 func TestServeWarnsOfSecretsOnItsCommandLine(t *testing.T) {
 	log := start(t, []string{"--access-token=hunter2-hunter2-hunter2"}, nil).stop(t)
-	const want = `"message":"--access-token: others on this host may have read it from the command line: ` +
+	const want = `"warning":"--access-token: others on this host may have read it from the command line: ` +
 		`want CONNECTIONSD_ACCESS_TOKEN or the configuration file"`
 	if n := strings.Count(log, want); n != 1 || strings.Contains(log, "hunter2") {
 		t.Errorf("%d warnings, want 1 without the token:\n%s", n, log)

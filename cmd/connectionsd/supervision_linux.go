@@ -26,6 +26,7 @@ type supervision struct {
 
 	dumps atomic.Uint64 // that have ended well
 	first chan struct{} // has an element once the first has
+	ready atomic.Bool   // systemd has been told that the daemon is
 }
 
 // newSupervision returns the supervision that the environment of this process asks for.
@@ -63,6 +64,7 @@ func (s *supervision) run(ctx context.Context, host snapshotter) {
 			s.tell(systemd.SdNotifyStopping)
 			return
 		case <-s.first:
+			s.ready.Store(true)
 			s.tell(systemd.SdNotifyReady)
 		case <-ticks:
 			if s.dumps.Load() == told {
@@ -74,6 +76,16 @@ func (s *supervision) run(ctx context.Context, host snapshotter) {
 			}
 		}
 	}
+}
+
+// reloading tells that the settings are read again, and the function that it returns that this is over: what Type=notify-reload
+// waits for. Before the daemon is ready there is nothing to tell.
+func (s *supervision) reloading() (over func()) {
+	if !s.ready.Load() {
+		return func() {}
+	}
+	s.tell(systemd.SdNotifyReloading + "\n" + systemd.SdNotifyMonotonicUsec())
+	return func() { s.tell(systemd.SdNotifyReady) }
 }
 
 // tryDump asks for a dump, as a client would. The sampler makes none while slow clients read as many snapshots as there

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"slices"
@@ -34,6 +35,7 @@ func FuzzValue(f *testing.F) {
 		"container-api": {"unix:///run/docker.sock", "none", "unix://x", "none,unix:///a"},
 		"netns":         {"..", "all", "a/b", strings.Repeat("n", 256)},
 		"height":        {"18446744073709551616", "18446744073709551615"},
+		"access-log":    {"off", "all", "0", "100", "-1", "2147483648"},
 	} {
 		i := slices.IndexFunc(keys(), func(k key) bool { return k.name == name })
 		for _, value := range values {
@@ -99,7 +101,7 @@ func FuzzVariableName(f *testing.F) {
 			return // no name of a variable
 		}
 		known := slices.ContainsFunc(keys(), func(k key) bool { return k.variable() == envPrefix+name })
-		err := checkVariables([]string{"PATH=/bin", envPrefix + name + "=hunter2", "X" + envPrefix + name + "=1"})
+		err := errors.Join(checkVariables([]string{"PATH=/bin", envPrefix + name + "=hunter2", "X" + envPrefix + name + "=1"})...)
 		if (err == nil) != known {
 			t.Fatalf("%q: error %v", name, err)
 		}

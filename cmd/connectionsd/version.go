@@ -13,9 +13,11 @@ var version string
 
 func newVersionCommand(p program) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version, the commit and the Go release that this program was built from",
-		Args:  noArguments,
+		Use:     "version",
+		Short:   "Print the version, the commit and the Go release that this program was built from",
+		Long:    "version prints one line that fits into a bug report.",
+		Example: "  connectionsd version",
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			info, _ := debug.ReadBuildInfo()
 			if _, err := fmt.Fprintf(p.stdout, "connectionsd %s\n", readBuild(version, info)); err != nil {

@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
@@ -40,7 +41,9 @@ func Load() (*Program, error) {
 	var sockets struct {
 		Program *ebpf.Program `ebpf:"tcp_sockets"`
 	}
-	if err := loadTcpObjects(&sockets, nil); err != nil {
+	// To decode the kernel's types is most of what this takes, tens of milliseconds: once is enough.
+	once := &ebpf.CollectionOptions{Cache: btf.NewCache()}
+	if err := loadTcpObjects(&sockets, once); err != nil {
 		return nil, fmt.Errorf("load the BPF program: %w", err)
 	}
 	iter, err := link.AttachIter(link.IterOptions{Program: sockets.Program})
@@ -51,7 +54,7 @@ func Load() (*Program, error) {
 	var connections struct {
 		Program *ebpf.Program `ebpf:"tcp_connections"`
 	}
-	if err := loadTcpObjects(&connections, nil); err == nil { // else there is no Connections
+	if err := loadTcpObjects(&connections, once); err == nil { // else there is no Connections
 		p.connections = connections.Program
 	}
 	return p, nil

@@ -1,0 +1,23 @@
+package rpc
+
+import (
+	"net"
+	"net/http"
+)
+
+// profilesPath begins the paths of Options.Profiles.
+const profilesPath = "/debug/pprof/"
+
+// byUnixSocket is next for those who come by a unix socket. To others there is no such path.
+func byUnixSocket(next http.Handler) http.Handler {
+	if next == nil {
+		return nil
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); !ok {
+			notFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
