@@ -1,0 +1,56 @@
+//go:build linux
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// percentile returns the value that p percent of the values are not above, and sorts them; the zero value of none.
+func percentile[T cmp.Ordered](values []T, p int) (v T) {
+	if len(values) == 0 {
+		return v
+	}
+	slices.Sort(values)
+	return values[min(len(values)*p/100, len(values)-1)]
+}
+
+func median[T cmp.Ordered](values []T) T { return percentile(values, 50) }
+
+// tally counts by name.
+type tally map[string]int
+
+func (t tally) String() string {
+	if len(t) == 0 {
+		return "none"
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		parts = append(parts, fmt.Sprintf("%d x %s", t[name], name))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sum is of all names.
+func (t tally) sum() (n int) {
+	for _, count := range t {
+		n += count
+	}
+	return n
+}
+
+// sleep waits, but no longer than for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
