@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -29,8 +30,10 @@ type outbox struct {
 
 	mu    sync.Mutex
 	more  sync.Cond
+	begun bool          // there has been a part
 	parts []*part       // that have not been sent; the first is under way
-	idle  chan struct{} // closed while there are none; nil before the first
+	one   part          // where that stands which comes while there is none, as nearly all do
+	idle  chan struct{} // has a word for the maker once there are none any more
 	err   error         // why no more are sent
 	over  bool          // no more will come
 	ended chan struct{} // closed when the goroutine that sends has ended
@@ -43,7 +46,7 @@ type part struct {
 }
 
 func newOutbox(w http.ResponseWriter, r *http.Request, kept *places, spare *sync.Pool) *outbox {
-	o := &outbox{ResponseWriter: w, request: r, kept: kept, spare: spare, hurried: make(chan struct{}), ended: make(chan struct{})}
+	o := &outbox{ResponseWriter: w, request: r, kept: kept, spare: spare, hurried: make(chan struct{}), idle: make(chan struct{}, 1), ended: make(chan struct{})}
 	o.more.L = &o.mu
 	return o
 }
@@ -51,9 +54,9 @@ func newOutbox(w http.ResponseWriter, r *http.Request, kept *places, spare *sync
 // send sends b, which is the outbox's from then on, and returns a buffer for what follows. The error is that of the client's
 // connection; it can be one of an earlier part.
 func (o *outbox) send(b []byte) ([]byte, error) {
-	sent, idle := o.add(b)
+	sent := o.add(b)
 	select {
-	case <-idle:
+	case <-o.idle:
 		return b[:0], o.failure()
 	case <-o.hurried:
 	}
@@ -62,7 +65,7 @@ func (o *outbox) send(b []byte) ([]byte, error) {
 	defer again.Stop()
 	for !o.keep(sent) {
 		select {
-		case <-idle:
+		case <-o.idle:
 			return b[:0], o.failure()
 		case <-deadline.C:
 			o.cut()
@@ -80,20 +83,40 @@ func (o *outbox) buffer(size int) []byte {
 	return make([]byte, 0, size)
 }
 
-// add hands b to the goroutine that sends. The channel is closed when that and all before it are sent.
-func (o *outbox) add(b []byte) (*part, <-chan struct{}) {
+// add hands b to the goroutine that sends, which says on idle when that and all before it are sent.
+func (o *outbox) add(b []byte) *part {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.idle == nil {
+	if !o.begun {
+		o.begun = true
 		go o.run()
 	}
-	if len(o.parts) == 0 {
-		o.idle = make(chan struct{})
+	p := &o.one
+	if len(o.parts) > 0 {
+		p = new(part)
+	} else {
+		select {
+		case <-o.idle: // the maker has not waited for it
+		default:
+		}
 	}
-	p := &part{bytes: b}
+	*p = part{bytes: b}
 	o.parts = append(o.parts, p)
 	o.more.Signal()
-	return p, o.idle
+	return p
+}
+
+// wait waits until all parts are sent.
+func (o *outbox) wait() {
+	if !o.isIdle() {
+		<-o.idle
+	}
+}
+
+func (o *outbox) isIdle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.parts) == 0
 }
 
 // run sends the parts, until there are no more and none will come.
@@ -115,13 +138,14 @@ func (o *outbox) run() {
 			o.mu.Lock()
 			o.err = err
 		}
-		o.parts = o.parts[1:]
+		o.parts = slices.Delete(o.parts, 0, 1)
 		if p.place != nil { // its maker has another buffer by now
-			o.spare.Put(&p.bytes)
+			spare := p.bytes
+			o.spare.Put(&spare)
 			p.place.leave()
 		}
 		if len(o.parts) == 0 {
-			close(o.idle)
+			o.idle <- struct{}{} // for which there is room: add takes the last one out
 		}
 	}
 }
@@ -153,11 +177,9 @@ func (o *outbox) hurry() { o.hurryOnce.Do(func() { close(o.hurried) }) }
 
 // Write sends b, once all parts have been sent.
 func (o *outbox) Write(b []byte) (int, error) {
-	if o.idle != nil {
-		<-o.idle
-		if o.err != nil {
-			return 0, o.err
-		}
+	o.wait()
+	if err := o.failure(); err != nil {
+		return 0, err
 	}
 	return o.ResponseWriter.Write(b)
 }
@@ -173,12 +195,10 @@ func (o *outbox) cut() {
 
 // close waits until nothing is sent any more. What has not been sent by now belongs to an answer that broke off.
 func (o *outbox) close() {
-	if o.idle == nil {
+	if !o.begun {
 		return
 	}
-	select {
-	case <-o.idle:
-	default:
+	if !o.isIdle() {
 		o.cut()
 	}
 	o.mu.Lock()

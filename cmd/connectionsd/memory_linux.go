@@ -1,6 +1,10 @@
 package main
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+
+	"github.com/prometheus/procfs"
+)
 
 // manySockets is from where on the memory that the sockets take is most of what
 // the daemon takes.
@@ -13,9 +17,9 @@ const manySockets = 20_000
 const (
 	garbageOfFew  = 100
 	garbageOfMany = 10
-	// garbageOfStart is until the first dump: loading the BPF program leaves ten
-	// megabytes of it, and to collect that meanwhile takes a third of the time
-	// until the daemon answers.
+	// garbageOfStart is until the first dump, of few sockets: loading the BPF
+	// program leaves ten megabytes of it, and to collect that meanwhile takes a
+	// third of the time until the daemon answers.
 	garbageOfStart = 400
 )
 
@@ -25,16 +29,43 @@ type memoryFollower struct {
 	started, many bool
 }
 
-// followMemory is called at the start.
-func followMemory() *memoryFollower {
-	return &memoryFollower{before: debug.SetGCPercent(garbageOfStart)}
+// followMemory is called at the start, when this host has so many sockets.
+func followMemory(sockets int) *memoryFollower {
+	m := &memoryFollower{many: sockets >= manySockets}
+	percent := garbageOfStart
+	if m.many { // the first dump would leave most of the garbage of all
+		percent = garbageOfMany
+	}
+	m.before = debug.SetGCPercent(percent)
+	return m
+}
+
+// socketsNow returns how many TCP sockets there are, in all network namespaces,
+// as far as the kernel tells: "alloc" of /proc/net/sockstat. Where it does not, 0.
+func socketsNow() int {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return 0
+	}
+	stat, err := fs.NetSockstat()
+	if err != nil {
+		return 0
+	}
+	for _, p := range stat.Protocols {
+		if p.Protocol == "TCP" && p.Alloc != nil {
+			return *p.Alloc
+		}
+	}
+	return 0
 }
 
 // dumped is told how many sockets each dump had.
 func (m *memoryFollower) dumped(sockets int) {
 	if !m.started {
 		m.started = true
-		debug.SetGCPercent(m.before)
+		if !m.many {
+			debug.SetGCPercent(m.before)
+		}
 	}
 	switch {
 	case !m.many && sockets >= manySockets:

@@ -34,7 +34,7 @@ const registeredServices = "/etc/services"
 // daemon answers.
 func serve(ctx context.Context, o order) error {
 	started := time.Now()
-	memory := followMemory()
+	memory := followMemory(socketsNow())
 	cfg, log := o.config, o.log
 	secure, err := readCertificates(cfg, os.Open)
 	if err != nil {

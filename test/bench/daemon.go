@@ -59,7 +59,10 @@ func serve(ctx context.Context, path string, flags ...string) (*daemon, error) {
 			return fmt.Errorf("it has not said where it listens")
 		}
 		d.address = string(address)
-		d.client, err = dial(ctx, d.address)
+		if d.client, err = dial(ctx, d.address); err != nil {
+			return err
+		}
+		_, err = d.read(get("/healthz")) // at once: who says nothing for five seconds is cut off
 		return err
 	})
 	if err != nil {
