@@ -144,6 +144,8 @@ func (term *terminal) wait(t *testing.T, again func(), texts []string) {
 	t.Helper()
 	timeout := time.NewTimer(20 * time.Second)
 	defer timeout.Stop()
+	anew := time.NewTicker(500 * time.Millisecond) // the last of it may have been a part of what is wanted
+	defer anew.Stop()
 	for {
 		text := term.text()
 		missing := slices.IndexFunc(texts, func(want string) bool { return !strings.Contains(text, want) })
@@ -156,6 +158,7 @@ func (term *terminal) wait(t *testing.T, again func(), texts []string) {
 		again()
 		select {
 		case <-term.arrived:
+		case <-anew.C:
 		case <-timeout.C:
 			t.Fatalf("no %q in %q", texts[missing], text)
 		}

@@ -127,11 +127,11 @@ func orZero(s string) string {
 
 // The daemon can be left as it was started, to look for a fault.
 func TestSandboxOff(t *testing.T) {
-	own := threads(t, os.Getpid())
+	own := ownThread(t)
 	d := serve(t, "--sandbox", "off", "--bpf", "off")
 	got := threads(t, d.cmd.Process.Pid)
 	if diff := cmp.Diff(own, got); diff != "" {
-		t.Errorf("threads (-this process +daemon):\n%s", diff)
+		t.Errorf("threads (-this one +daemon):\n%s", diff)
 	}
 	_, _, metrics := d.get("/metrics")
 	if n := strings.Count(metrics, "connectionsd_sandbox{"); n != 4 || strings.Contains(metrics, "connectionsd_sandbox{restriction=\"seccomp\"} 1") {

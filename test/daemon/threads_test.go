@@ -16,11 +16,23 @@ import (
 // where it is the same in all of them, and else each with a bar between them.
 func threads(t *testing.T, pid int) map[string]string {
 	t.Helper()
-	fields := []string{"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"}
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err != nil || len(tasks) < 2 {
 		t.Fatalf("%d threads, %v, want some", len(tasks), err)
 	}
+	return privilegesIn(t, tasks)
+}
+
+// ownThread returns what this thread has, and so what it starts. Others of this process can have less: the tests of faults take
+// it from them.
+func ownThread(t *testing.T) map[string]string {
+	t.Helper()
+	return privilegesIn(t, []string{"/proc/thread-self/status"})
+}
+
+func privilegesIn(t *testing.T, tasks []string) map[string]string {
+	t.Helper()
+	fields := []string{"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"}
 	values := make(map[string][]string)
 	for _, task := range tasks {
 		b, err := os.ReadFile(task)
