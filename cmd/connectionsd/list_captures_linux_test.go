@@ -299,9 +299,9 @@ func (a *actor) does(lines ...string) {
 }
 
 // TestAsActor is the process of play.
-func TestAsActor(t *testing.T) {
+func TestAsActor(*testing.T) {
 	if flag.Arg(0) != "actor" {
-		t.Skip("this process is to run the tests")
+		return // it is no test, and this process is to run those: nothing is left out
 	}
 	listeners, connections := make(map[string]net.Listener), make(map[string]net.Conn)
 	act := func(words []string) error {

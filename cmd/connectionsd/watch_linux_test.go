@@ -27,9 +27,9 @@ func asCommand(args ...string) []string {
 }
 
 // TestAsCommand is main, for those who run this binary with asCommand.
-func TestAsCommand(t *testing.T) {
+func TestAsCommand(*testing.T) {
 	if flag.Arg(0) != "connectionsd" {
-		t.Skip("this process is to run the tests")
+		return // it is no test, and this process is to run those: nothing is left out
 	}
 	os.Args = flag.Args()
 	main()
