@@ -41,8 +41,12 @@ func TestSchemathesis(t *testing.T) {
 	defer cancel()
 	dir := t.TempDir() // for what it remembers of a run
 	path := filepath.Join(dir, "report.json")
+	config, err := filepath.Abs(filepath.Join("schemathesis", "schemathesis.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(
-		ctx, peer(t, "schemathesis", "bin", "schemathesis"), "run", document, "--url", d.url,
+		ctx, peer(t, "schemathesis", "bin", "schemathesis"), "--config-file", config, "run", document, "--url", d.url,
 		"--checks", "all", "--generation-deterministic", "--max-examples", generated, "--continue-on-failure",
 		"--no-color", "--report", "json", "--report-json-path", path,
 	)
