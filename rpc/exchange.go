@@ -189,7 +189,7 @@ const (
 )
 
 // isWhole reports whether b is all of an answer, and one that net/http would send in pieces. Each is a system call here, and
-// wakes the client for a part that is of no use to it: at 8 KB the second takes a fifth of the requests a second.
+// wakes the client for a part that is of no use to it.
 func (e *exchange) isWhole(b []byte) bool {
 	return !e.multiplexed && len(b) > heldByServer && len(b) <= worthACopy && e.Header().Get("Content-Length") == strconv.Itoa(len(b))
 }

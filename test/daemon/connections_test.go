@@ -89,11 +89,10 @@ func TestRecordOfAnIdleConnection(t *testing.T) {
 			transfer(t, opener, acceptor, 10_000)
 			transfer(t, acceptor, opener, 5_000_000)
 			idle := time.Now()
-			time.Sleep(3900 * time.Millisecond)
+			time.Sleep(3300 * time.Millisecond)
 
-			// An age is known to within the time between two dumps, a quarter of a second or, where they cost more, a little
-			// longer, and the kernel's ticks.
-			least := uint64((time.Since(idle) - 900*time.Millisecond) / time.Second)
+			// An age is known to within the quarter of a second between two dumps, and the kernel's ticks.
+			least := uint64((time.Since(idle) - 300*time.Millisecond) / time.Second)
 			records := d.connections(`{}`)
 			most := uint64(time.Since(beforeOpening) / time.Second)
 			out := ofRemote(t, records, opener.RemoteAddr().String())
