@@ -497,7 +497,7 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 		}
 	}()
 	c.history.begin(snap, only.All())
-	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.history.missing > 0, c.join(f, snap))
+	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.history.unsettled, c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()

@@ -37,6 +37,8 @@ type history struct {
 	// missing is how many of the sockets that were there before the latest snapshot
 	// of all sockets did not have: as a rule they have been closed.
 	missing int
+	// added is how many sockets the snapshot under way has that no earlier one had.
+	added int
 	// last is the index of the entry that was found last.
 	last uint32
 	// previous is when each namespace was dumped before: the beginning of the last
@@ -110,6 +112,7 @@ func (h *history) begin(snap *model.Snapshot, whole bool) {
 	}
 	h.pass++
 	h.last = 0
+	h.added = 0
 	h.snap = snap
 	clear(h.listeners)
 	clear(h.listening)
@@ -237,8 +240,16 @@ func (h *history) find(s *model.Socket) (*entry, bool) {
 	return &h.entries[n], found
 }
 
+// unsettled reports whether sockets have gone lately, or come in the snapshot
+// under way. Where neither is so, and there are no fewer than before, none was
+// closed between the last dump of all sockets and this one.
+func (h *history) unsettled() bool {
+	return h.missing > 0 || h.added > 0
+}
+
 // add makes the entry of a socket that was not there before.
 func (h *history) add(key socketKey, s *model.Socket) (n uint32) {
+	h.added++
 	if last := len(h.free) - 1; last >= 0 {
 		n = h.free[last]
 		h.free = h.free[:last]

@@ -72,22 +72,22 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 }
 
 // dump appends the sockets of all namespaces that only says to dst, and all that
-// listen, and tells join of them. closing says that connections are being closed
-// all the time.
-func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, closing bool, join sockdiag.Join) ([]model.Socket, error) {
+// listen, and tells join of them. unsettled reports whether sockets have come or
+// gone lately, those of the dump that is under way included.
+func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
 	n.dumped = n.dumped[:0]
 	var err error
 	if n.want.Name == "" {
-		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, only, closing, join); err != nil {
+		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, only, unsettled, join); err != nil {
 			return dst, err
 		}
 		n.dumped = append(n.dumped, n.self)
 	}
 	for inode, other := range n.others {
-		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, only, closing, join)
+		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, only, unsettled, join)
 		switch {
 		case err == nil:
 			n.dumped = append(n.dumped, inode)
@@ -108,9 +108,10 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 
 // dumpOne appends the sockets of one namespace. Where it is not to have all, it
 // has the listening ones first, as a dump of all has: they tell who opened the
-// connections. Where sockets can pass each other over it makes two dumps, of
-// which join takes out what both have.
-func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, closing bool, join sockdiag.Join) ([]model.Socket, error) {
+// connections. Where sockets can pass each other over, and some may have been
+// closed meanwhile, it makes two dumps, of which join takes out what both have.
+// Of a part nobody can tell whether some were closed.
+func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	before := len(dst)
 	if !only.All() && only != sockdiag.OnlyListeners() {
 		var err error
@@ -122,10 +123,12 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 	if err != nil || only == sockdiag.OnlyListeners() {
 		return dst, err
 	}
+	fewer := !only.All()
 	if only.All() {
+		fewer = len(dst)-before < in.sockets
 		in.sockets = len(dst) - before
 	}
-	if closing && in.crowded(max(n.total, len(dst))) {
+	if in.crowded(max(n.total, len(dst))) && (fewer || unsettled()) {
 		dst, err = d.Dump(ctx, dst, only, join)
 	}
 	return dst, err
