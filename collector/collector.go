@@ -496,7 +496,7 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 			c.options.Observe(Dump{All: only.All(), Sockets: len(snap.Sockets), Took: took, Err: err})
 		}
 	}()
-	c.history.begin(snap, only.All())
+	c.history.begin(snap, only.All(), c.again(ctx))
 	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.history.unsettled, c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err
@@ -515,6 +515,11 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 		c.options.OnDump(len(snap.Sockets))
 	}
 	return snap, c.options.Clock() - snap.Began, nil
+}
+
+// again is how the history looks at a connection once more.
+func (c *Collector) again(ctx context.Context) func(*model.Socket) (model.Socket, bool, error) {
+	return func(s *model.Socket) (model.Socket, bool, error) { return c.namespaces.lookUpAgain(ctx, s) }
 }
 
 // blank returns a snapshot to fill. One of a few sockets is new: it would keep

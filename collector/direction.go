@@ -9,19 +9,23 @@ const (
 	// guessed: by the listeners, which may have come or gone since, or by
 	// counters that were moving.
 	guessed certainty = iota
-	// told: by the kernel's own state of the socket, or by counters at rest.
+	// told: by counters at rest. The kernel reads them a moment after the socket's
+	// state: if its FIN was sent and acknowledged between, that counts like the SYN
+	// of an opener.
 	told
+	// certain: by the state alone, or told while the state has stayed what it was.
+	certain
 )
 
 // direction tells whether the peer opened the connection.
 func direction(s *model.Socket, l listeners) (incoming bool, c certainty) {
 	switch s.State {
 	case model.SynSent:
-		return false, told
+		return false, certain
 	case model.SynRecv:
 		// Of a simultaneous open, in which both ends are the opener, this says
 		// incoming; it is as good as unheard of.
-		return true, told
+		return true, certain
 	}
 	if opened, ok := openerTrace(s); ok {
 		if s.Unacked > 0 {

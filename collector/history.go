@@ -50,6 +50,10 @@ type history struct {
 	// the cookie of the first before.
 	opening map[ends]struct{}
 
+	// again looks a connection of the snapshot up by itself, as it is now: found is
+	// false if it is gone. It is nil where that cannot be done.
+	again func(s *model.Socket) (now model.Socket, found bool, err error)
+
 	listeners listeners
 	listening map[socketKey]uint32 // the listeners, with the pass that had them
 	ids       *model.ConnectionIDs
@@ -87,6 +91,7 @@ type entry struct {
 	exact     bool
 	incoming  bool
 	certainty certainty
+	state     model.TCPState // that the direction was told in
 	used      bool
 	// pass is that of the dump that had the socket last.
 	pass uint32
@@ -105,8 +110,9 @@ func newHistory(ids *model.ConnectionIDs) *history {
 }
 
 // begin starts a snapshot, which the sockets of its dumps are then joined to.
-// whole is whether it is to have all of them.
-func (h *history) begin(snap *model.Snapshot, whole bool) {
+// whole is whether it is to have all of them; again is history.again.
+func (h *history) begin(snap *model.Snapshot, whole bool, again func(*model.Socket) (model.Socket, bool, error)) {
+	h.again = again
 	if whole {
 		h.round++
 	}
@@ -163,13 +169,8 @@ func (h *history) joinOne(s *model.Socket, known *model.Known) bool {
 		h.opening[endsOf(s)] = struct{}{}
 	}
 	e.round, e.pass = h.round, h.pass
-	if !found || e.certainty == guessed {
-		incoming, c := direction(s, h.listeners)
-		// A later guess is no better than the first, which was made when
-		// the listener was likelier to be there still.
-		if !found || c == told {
-			e.incoming, e.certainty = incoming, c
-		}
+	if e.certainty != certain {
+		h.direct(e, s, found)
 	}
 	known.ID = e.id
 	known.Age = s.Seen - e.born
@@ -177,6 +178,45 @@ func (h *history) joinOne(s *model.Socket, known *model.Known) bool {
 	known.Incoming = e.incoming
 	known.Download, known.Upload = e.rates(s)
 	return true
+}
+
+// direct tells the direction of a socket that is not certain yet; known is
+// whether an earlier dump had it.
+func (h *history) direct(e *entry, s *model.Socket, known bool) {
+	if known && e.certainty == told && e.state == s.State {
+		e.certainty = certain
+		return
+	}
+	incoming, state, c := h.direction(s)
+	// A later guess is no better than the first, which was made when the listener
+	// was likelier to be there still.
+	if !known || c != guessed {
+		e.incoming = incoming
+	}
+	e.certainty, e.state = c, state
+}
+
+// direction tells the direction of a socket, and the state that it was told in.
+// Where the counters say that this end opened the connection, and it has the
+// address of a listener, most likely a FIN was acknowledged while the kernel
+// read it. Then it is looked up once more, which costs some 20 µs.
+func (h *history) direction(s *model.Socket) (incoming bool, state model.TCPState, c certainty) {
+	incoming, c = direction(s, h.listeners)
+	if c != told || incoming || h.again == nil || !h.listeners.accepts(s) {
+		return incoming, s.State, c
+	}
+	now, found, err := h.again(s)
+	switch {
+	case err != nil: // the next dump will tell
+		return false, s.State, told
+	case !found:
+		return true, s.State, guessed
+	case now.State == s.State:
+		return false, s.State, certain
+	default:
+		incoming, c = direction(&now, h.listeners)
+		return incoming, now.State, c
+	}
 }
 
 // endPart closes a snapshot that has not all sockets: of those it lacks nothing

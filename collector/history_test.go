@@ -22,7 +22,7 @@ func TestFirstSightInANamespaceThatIsFoundLate(t *testing.T) {
 		for i := range snap.Sockets {
 			snap.Sockets[i].Seen = at
 		}
-		h.begin(snap, true)
+		h.begin(snap, true, nil)
 		h.join(snap.Sockets, 0)
 		h.end(dumped)
 		return snap.Known
@@ -76,7 +76,7 @@ func TestHistoryTakesOutWhatIsRepeated(t *testing.T) {
 	const want = "1 LISTEN, 2 SYN_RECV, 3 ESTABLISHED, 4 ESTABLISHED"
 	for range 3 {
 		var snap model.Snapshot
-		h.begin(&snap, true)
+		h.begin(&snap, true, nil)
 		all := sockets()
 		if n := h.join(all[:3], 0); n != 2 { // an attempt that is interrupted
 			t.Errorf("%d sockets of an attempt, want 2", n)
@@ -124,7 +124,7 @@ func TestHistoryTakesOutWhatWasOpening(t *testing.T) {
 			sockets = append(sockets, socket(cookie, state, port))
 		}
 		var snap model.Snapshot
-		h.begin(&snap, true)
+		h.begin(&snap, true, nil)
 		snap.Sockets = sockets[:h.join(sockets, 0)]
 		h.end(nil)
 		var got []string
@@ -150,7 +150,7 @@ func TestHistoryFindsEachSocketWhateverTheOrder(t *testing.T) {
 		}
 		random.Shuffle(random.IntN(300), func(i, j int) { living[i], living[j] = living[j], living[i] })
 		var snap model.Snapshot
-		h.begin(&snap, true)
+		h.begin(&snap, true, nil)
 		for _, cookie := range living {
 			snap.Sockets = append(snap.Sockets, model.Socket{Cookie: cookie, State: model.Established, InfoLen: 248})
 		}
@@ -188,7 +188,7 @@ func BenchmarkHistory(b *testing.B) {
 				if mixed {
 					snap.Sockets, shuffled = shuffled, snap.Sockets
 				}
-				h.begin(&snap, true)
+				h.begin(&snap, true, nil)
 				h.join(snap.Sockets, 0)
 				h.end(nil)
 			}

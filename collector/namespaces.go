@@ -33,6 +33,7 @@ type namespaces struct {
 	// own makes dumps of the daemon's own namespace, and lends its memory to
 	// those of the others.
 	own        *sockdiag.Dumper
+	ownAgain   *sockdiag.Dumper // of single connections, while own dumps; nil until one is looked up
 	ownLinks   *link.Links
 	ownBuckets buckets
 	others     map[uint32]*namespace
@@ -51,12 +52,16 @@ type namespaces struct {
 // namespace is one that is not the daemon's own.
 type namespace struct {
 	dumper  *sockdiag.Dumper
+	again   *sockdiag.Dumper // as ownAgain
 	links   *link.Links
 	buckets buckets // known once it was entered
 }
 
 func (n *namespace) close() {
 	n.dumper.Close()
+	if n.again != nil {
+		n.again.Close()
+	}
 	n.links.Close()
 }
 
@@ -132,6 +137,24 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 		dst, err = d.Dump(ctx, dst, only, join)
 	}
 	return dst, err
+}
+
+// lookUpAgain returns a connection of a dump that may be under way, as it is
+// now. found is false if it is gone.
+func (n *namespaces) lookUpAgain(ctx context.Context, s *model.Socket) (now model.Socket, found bool, err error) {
+	dumper, again := n.own, &n.ownAgain
+	if other := n.others[s.NetNS]; other != nil {
+		dumper, again = other.dumper, &other.again
+	}
+	if *again == nil {
+		*again = dumper.Another()
+	}
+	var list [1]model.Socket
+	got, err := (*again).Lookup(ctx, sockdiag.IDOf(s), list[:0])
+	if err != nil || len(got) == 0 {
+		return now, false, err
+	}
+	return got[0], true, nil
 }
 
 // left reports whether err means that a namespace is no longer where it was.
@@ -243,6 +266,9 @@ func (n *namespaces) drop(inode uint32) {
 
 func (n *namespaces) close() {
 	n.own.Close()
+	if n.ownAgain != nil {
+		n.ownAgain.Close()
+	}
 	n.ownLinks.Close()
 	for inode := range n.others {
 		n.drop(inode)

@@ -48,7 +48,7 @@ func TestPassedOver(t *testing.T) {
 			dump := func(only sockdiag.Only) {
 				t.Helper()
 				var err error
-				h.begin(snap, only.All())
+				h.begin(snap, only.All(), nil)
 				if snap.Sockets, err = n.dump(t.Context(), clock(), snap.Sockets[:0], only, h.unsettled, h.join); err != nil {
 					t.Fatal(err)
 				}

@@ -71,6 +71,10 @@ func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
 	return &Dumper{dial: dial, clock: d.clock, netns: netns, buf: d.buf, spare: d.spare}
 }
 
+// Another returns a Dumper of the same namespace that has a socket and memory of
+// its own, so that it can be used while d makes a dump.
+func (d *Dumper) Another() *Dumper { return New(d.dial, d.clock, d.netns) }
+
 // Close closes the netlink socket, if there is one. The next dump opens
 // another.
 func (d *Dumper) Close() {
