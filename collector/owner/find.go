@@ -76,14 +76,22 @@ type Finder struct {
 
 	last     memory    // of the look before
 	lastLook time.Time // when that began
-	look     memory    // of the look under way
-	began    time.Time // when that began
-	looked   bool      // whether it is there already, for Find
-	skipped  int       // how many of its processes were not listed
+	// tellsOpen is set once the kernel has told of a process how many descriptors
+	// it has: then one of which it says 0 has none, as the kernel's own threads.
+	tellsOpen bool
+	look      memory    // of the look under way
+	began     time.Time // when that began
+	looked    bool      // whether it is there already, for Find
+	skipped   int       // how many of its processes were not listed
 	// lookedSome is looked for FindSome. inPlace is set during such a look: what it
 	// changes of the descriptors it changes in last.
 	lookedSome, inPlace bool
 	spare               []descriptor // look's, while it is last's that are changed
+	// verified and listedFrom are which descriptors such a look changes: those, and
+	// all from there on. To go through a hundred thousand takes a part of a
+	// millisecond, and so few are asked for by it.
+	verified   []int
+	listedFrom int
 	// several are the sockets that had several descriptors at the last Find, and
 	// ownerless those that had no owner, both in ascending order.
 	several, ownerless []uint32
@@ -265,7 +273,8 @@ func (f *Finder) visit(ctx context.Context, pid int32) error {
 	if err != nil {
 		return err
 	}
-	if was, remembered := f.last.find(p); remembered && p.open != 0 && p.open == was.open && f.began.Sub(was.listed) < f.trusted(was) {
+	f.tellsOpen = f.tellsOpen || p.open != 0
+	if was, remembered := f.last.find(p); remembered && f.tellsOpen && p.open == was.open && f.began.Sub(was.listed) < f.trusted(was) {
 		p.listed, p.skipped = was.listed, true
 		f.skipped++
 		f.takeOver(&p, was)
@@ -275,11 +284,14 @@ func (f *Finder) visit(ctx context.Context, pid int32) error {
 	if f.held != nil {
 		err = f.listHeld(ctx, &p)
 	} else {
+		open := p.open // without the directory, which is one of the daemon's own
 		if p, err = f.dir.open(f.proc, pid); err != nil {
 			return err
 		}
+		p.open = open
 		was, _ := f.last.find(p)
 		err = f.listDescriptors(&p, f.last.of(was))
+		f.dir.close()
 	}
 	// One that leaves half way still held what it was seen to hold.
 	f.look.processes = append(f.look.processes, p)
@@ -323,6 +335,7 @@ func (f *Finder) listSkipped(ctx context.Context, which func(process) bool) erro
 		switch {
 		case err != nil: // it has none any more
 		case p.born == was.born:
+			p.open = was.open
 			err = f.listDescriptors(&p, f.look.of(was))
 		default:
 			err = f.listDescriptors(&p, nil)

@@ -69,6 +69,7 @@ func (f *Finder) LookSome(ctx context.Context) error {
 func (f *Finder) beginInPlace() {
 	f.inPlace, f.spare = true, f.look.descriptors
 	f.look.processes, f.look.descriptors = f.look.processes[:0], f.last.descriptors
+	f.verified, f.listedFrom = f.verified[:0], len(f.last.descriptors)
 }
 
 // endInPlace ends that, if it is so.
@@ -76,15 +77,23 @@ func (f *Finder) endInPlace() {
 	if !f.inPlace {
 		return
 	}
-	for i := range f.look.descriptors {
-		switch d := &f.look.descriptors[i]; d.known {
-		case read:
-			d.known = fresh
-		case confirmed:
-			d.known = taken
-		}
+	for _, i := range f.verified {
+		f.look.descriptors[i].endLook()
+	}
+	for i := range f.look.descriptors[f.listedFrom:] {
+		f.look.descriptors[f.listedFrom+i].endLook()
 	}
 	f.look.descriptors, f.spare, f.inPlace = f.spare, nil, false
+}
+
+// endLook makes what a look for some has read known from a look before.
+func (d *descriptor) endLook() {
+	switch d.known {
+	case read:
+		d.known = fresh
+	case confirmed:
+		d.known = taken
+	}
 }
 
 // findSome finds the owners by the look under way.
@@ -100,10 +109,11 @@ func (f *Finder) findSome(ctx context.Context, s *search) error {
 		own := f.look.of(*p)
 		for i := range own {
 			d := &own[i]
-			if d.known == gone || !s.wanted.has(d.inode) {
+			if !s.wanted.has(d.inode) || d.known == gone {
 				continue
 			}
 			if f.held == nil {
+				f.verified = append(f.verified, p.begin+i)
 				if err := f.verify(ctx, p.pid, d); err != nil {
 					return err
 				}

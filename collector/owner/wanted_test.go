@@ -129,6 +129,29 @@ func BenchmarkWanted(b *testing.B) {
 	})
 }
 
+// BenchmarkWantedFew looks a hundred thousand sockets up of which twenty are wanted.
+func BenchmarkWantedFew(b *testing.B) {
+	const sockets, few = 100_000, 20
+	first := uint32(123_456)
+	var w Wanted
+	w.Reset(few)
+	for i := range uint32(few) {
+		w.Add(first+sockets/2+i, false)
+	}
+	for b.Loop() {
+		found := 0
+		for i := range uint32(sockets) {
+			if w.has(first + i) {
+				found++
+			}
+		}
+		if found != few {
+			b.Fatalf("%d found, want %d", found, few)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/sockets, "ns/socket")
+}
+
 // BenchmarkWantedRandom is the same where the numbers follow no order.
 func BenchmarkWantedRandom(b *testing.B) {
 	for _, sockets := range []int{1000, 100_000} {
