@@ -109,7 +109,7 @@ func (f *Finder) findSome(ctx context.Context, s *search) error {
 		own := f.look.of(*p)
 		for i := range own {
 			d := &own[i]
-			if !s.wanted.has(d.inode) || d.known == gone {
+			if !s.wanted.mayHave(d.inode) || d.known == gone || !s.wanted.has(d.inode) {
 				continue
 			}
 			if f.held == nil {
@@ -137,7 +137,7 @@ const few = 1024
 // holdsWanted reports whether a process is known to hold a socket that is wanted.
 func (f *Finder) holdsWanted(p process, wanted *Wanted) bool {
 	for _, d := range f.look.of(p) {
-		if wanted.has(d.inode) {
+		if wanted.mayHave(d.inode) && wanted.has(d.inode) {
 			return true
 		}
 	}
