@@ -2,7 +2,11 @@
 
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
+)
 
 // allocationsOf measures how many objects the daemon allocates for a request,
 // once it has made some. What it allocates to be asked for the count, some
@@ -21,7 +25,7 @@ func (d *daemon) allocationsOf(request []byte) (float64, error) {
 		counts = append(counts, float64(n))
 	}
 	n, err := d.mallocsOf(request, requests)
-	return (float64(n) - median(counts)) / requests, err
+	return (float64(n) - measuring.Median(counts)) / requests, err
 }
 
 // allocationsTarget holds what one more socket allocates, from few to many,

@@ -6,33 +6,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-)
 
-// daemonBinary returns the path of the daemon to measure: the one given, or one
-// that is built and that remove removes.
-func daemonBinary(ctx context.Context, given string) (path string, remove func(), err error) {
-	if given != "" {
-		path, err = filepath.Abs(given)
-		return path, func() {}, err
-	}
-	dir, err := os.MkdirTemp("", "connectionsd-bench-")
-	if err != nil {
-		return "", nil, fmt.Errorf("make a place for the daemon: %w", err)
-	}
-	remove = func() { os.RemoveAll(dir) }
-	path = filepath.Join(dir, "connectionsd")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "github.com/connectionsd/connectionsd/cmd/connectionsd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		remove()
-		return "", nil, fmt.Errorf("build the daemon: %w: %s", err, out)
-	}
-	return path, remove, nil
-}
+	"github.com/connectionsd/connectionsd/test/measuring"
+)
 
 // daemon is a running connectionsd.
 type daemon struct {
@@ -43,7 +20,7 @@ type daemon struct {
 
 // serve starts the daemon with these flags and connects to it.
 func serve(ctx context.Context, path string, flags ...string) (*daemon, error) {
-	stdout := new(tail)
+	stdout := new(measuring.Tail)
 	p, err := start(ctx, stdout, path, append([]string{
 		"serve", "--rpc-bind-port", "0", "--rate-limit", "0", "--netns", "self", "--container-api", "none", "--log-level", "warn",
 	}, flags...)...)

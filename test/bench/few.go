@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // fewTiming is how long a request for a few sockets among many took, and how
@@ -35,16 +37,16 @@ func measureFew(runs int, walk task, tasks []task) ([]fewTiming, error) {
 			took, walked, above = append(took, here), append(walked, bare), append(above, here-bare)
 			cpu = append(cpu, (cores[1]+cores[2])/2)
 		}
-		rows[i] = fewTiming{t.name, median(took), median(walked), median(above), median(cpu)}
+		rows[i] = fewTiming{t.name, measuring.Median(took), measuring.Median(walked), measuring.Median(above), measuring.Median(cpu)}
 	}
 	return rows, nil
 }
 
 // fewTable returns the table of what measureFew found.
-func fewTable(title string, rows []fewTiming) *table {
-	t := &table{title: title, header: []string{"what", "median", "walk beside it", "above the walk", "CPU of the daemon"}}
+func fewTable(title string, rows []fewTiming) *measuring.Table {
+	t := &measuring.Table{Title: title, Header: []string{"what", "median", "walk beside it", "above the walk", "CPU of the daemon"}}
 	for _, r := range rows {
-		t.rows = append(t.rows, []string{r.name, milliseconds(r.took), milliseconds(r.walk), milliseconds(r.above), milliseconds(r.cpu)})
+		t.Rows = append(t.Rows, []string{r.name, milliseconds(r.took), milliseconds(r.walk), milliseconds(r.above), milliseconds(r.cpu)})
 	}
 	return t
 }

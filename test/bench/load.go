@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // load is how a server did that was asked by some clients.
@@ -77,8 +79,8 @@ func ask(ctx context.Context, address string, clients int, lasting time.Duration
 	return &load{
 		answers:   len(c.took),
 		perSecond: float64(len(c.took)) / lasting.Seconds(),
-		p50:       percentile(c.took, 50),
-		p99:       percentile(c.took, 99),
+		p50:       measuring.Percentile(c.took, 50),
+		p99:       measuring.Percentile(c.took, 99),
 		size:      c.size,
 	}, nil
 }

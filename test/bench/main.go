@@ -9,7 +9,7 @@
 //
 //	go run ./test/bench large
 //
-// It imports the project's packages, netlink and x/sys/unix; nothing imports it.
+// It imports the project's packages, test/measuring, netlink and x/sys/unix; nothing imports it.
 package main
 
 import (
@@ -23,6 +23,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // options are the flags.
@@ -90,19 +92,19 @@ func run(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done within %s (-timeout)", o.timeout))
 	defer cancel()
-	if !inNamespace() {
-		path, remove, err := daemonBinary(ctx, o.daemon)
+	if !measuring.Inside() {
+		path, remove, err := measuring.Daemon(ctx, o.daemon)
 		if err != nil {
 			return err
 		}
 		defer remove()
-		return rerun(ctx, append([]string{"-daemon", path}, args...))
+		return measuring.Rerun(ctx, append([]string{"-daemon", path}, args...))
 	}
-	if err := loopbackUp(); err != nil {
+	if err := measuring.LoopbackUp(); err != nil {
 		return err
 	}
-	r := report{machine: describeMachine(ctx, o.monerod)}
-	if err := r.machine.print(os.Stdout); err != nil {
+	r := report{machine: machine(ctx, o.monerod)}
+	if err := r.machine.Print(os.Stdout); err != nil {
 		return err
 	}
 	for _, b := range chosen {
@@ -115,6 +117,17 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	return r.end(os.Stdout, o.markdown)
+}
+
+// machine says what all is measured on, and against what.
+func machine(ctx context.Context, monerod string) *measuring.Table {
+	t := measuring.Machine()
+	t.Rows = append(
+		t.Rows,
+		[]string{"ss", measuring.VersionOf(ctx, "ss", "-V")},
+		[]string{"monerod", measuring.VersionOf(ctx, monerod, "--version")},
+	)
+	return t
 }
 
 // parse reads the command line.

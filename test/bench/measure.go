@@ -3,10 +3,10 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // task is something of which the time is taken.
@@ -50,7 +50,7 @@ func measure(runs int, tasks []task) ([]timing, error) {
 	}
 	rows := make([]timing, len(tasks))
 	for i, task := range tasks {
-		rows[i] = timing{name: task.name, took: median(times[i]), ratio: median(ratios[i]), note: task.note, cpu: median(cpu[i])}
+		rows[i] = timing{name: task.name, took: measuring.Median(times[i]), ratio: measuring.Median(ratios[i]), note: task.note, cpu: measuring.Median(cpu[i])}
 	}
 	return rows, nil
 }
@@ -74,14 +74,4 @@ func (t task) time() (took, cpu time.Duration, err error) {
 	}
 	after, err := t.worker.cpuTime()
 	return took, after - before, err
-}
-
-// median returns the median of values, the upper of two, and sorts them.
-func median[T cmp.Ordered](values []T) T { return percentile(values, 50) }
-
-// percentile returns the value that p percent of the values are not above, and
-// sorts them.
-func percentile[T cmp.Ordered](values []T, p int) T {
-	slices.Sort(values)
-	return values[min(len(values)*p/100, len(values)-1)]
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 func TestPercentile(t *testing.T) {
@@ -29,7 +31,7 @@ func TestPercentile(t *testing.T) {
 		{"none is above", []int{1, 2, 3}, 100, 3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := percentile(tc.values, tc.p); got != tc.want {
+			if got := measuring.Percentile(tc.values, tc.p); got != tc.want {
 				t.Errorf("percentile %d is %d, want %d", tc.p, got, tc.want)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/connectionsd/connectionsd/collector/owner"
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
 	"github.com/connectionsd/connectionsd/model"
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // replaced is how many connections each process replaces before each look of
@@ -64,7 +65,7 @@ func owners(ctx context.Context, o options) (_ *section, err error) {
 		return nil, err
 	}
 	title := fmt.Sprintf("Owners of %d TCP sockets in %d processes; medians of %d runs", len(l.sockets), of.processes, of.runs)
-	return &section{tables: []*table{timings(title, rows)}}, nil
+	return &section{tables: []*measuring.Table{timings(title, rows)}}, nil
 }
 
 // finder is an owner.Finder or an owner.Iterator.

@@ -11,23 +11,24 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // process is a program that was started to be measured.
 type process struct {
 	cmd    *exec.Cmd
-	said   *tail // on stderr
+	said   *measuring.Tail // on stderr
 	exited chan struct{}
 }
 
 // start starts a program. Unless stdout is nil its output goes there.
 func start(ctx context.Context, stdout io.Writer, path string, args ...string) (*process, error) {
-	p := &process{cmd: exec.CommandContext(ctx, path, args...), said: new(tail), exited: make(chan struct{})}
+	p := &process{cmd: exec.CommandContext(ctx, path, args...), said: new(measuring.Tail), exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = stdout, p.said
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CONNECTIONSD_") })
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
@@ -95,31 +96,10 @@ func (p *process) cpuTime() (time.Duration, error) {
 
 // peakMemory returns how many bytes of it were resident at the most.
 func (p *process) peakMemory() (int64, error) {
-	value := valueOf(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid), "VmHWM")
+	value := measuring.ValueOf(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid), "VmHWM")
 	kib, err := strconv.ParseInt(strings.TrimSuffix(value, " kB"), 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("read VmHWM of process %d: %w", p.cmd.Process.Pid, err)
 	}
 	return kib << 10, nil
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (t *tail) Write(b []byte) (int, error) {
-	const most = 4000
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, b...)
-	t.text = t.text[max(0, len(t.text)-most):]
-	return len(b), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.text)
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // readyCommand is the first argument of a process that has its answer ready.
@@ -20,7 +22,7 @@ const readyCommand = "ready"
 // so many bytes which it has already: the floor under a daemon that is built on
 // it, without a dump, without records, and without a question read.
 func serveReady(ctx context.Context, size int) (p *process, address string, err error) {
-	stdout := new(tail)
+	stdout := new(measuring.Tail)
 	p, err = start(ctx, stdout, "/proc/self/exe", readyCommand, strconv.Itoa(size))
 	if err != nil {
 		return nil, "", err

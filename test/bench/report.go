@@ -7,18 +7,20 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // report is all that was found.
 type report struct {
-	machine *table
+	machine *measuring.Table
 	found   section
 }
 
 // add adds what a benchmark found, and prints it.
 func (r *report) add(to io.Writer, s *section) error {
 	for _, t := range s.tables {
-		if err := t.print(to); err != nil {
+		if err := t.Print(to); err != nil {
 			return err
 		}
 	}
@@ -30,10 +32,10 @@ func (r *report) add(to io.Writer, s *section) error {
 // end prints what of the targets is met, and writes all to the file markdown
 // unless that is "".
 func (r *report) end(to io.Writer, markdown string) error {
-	var head []*table
+	var head []*measuring.Table
 	if len(r.found.targets) > 0 {
 		head = append(head, targetTable(r.found.targets))
-		if err := head[0].print(to); err != nil {
+		if err := head[0].Print(to); err != nil {
 			return err
 		}
 	}
@@ -42,7 +44,7 @@ func (r *report) end(to io.Writer, markdown string) error {
 	}
 	var parts []string
 	for _, t := range append(append(head, r.found.tables...), r.machine) {
-		parts = append(parts, t.markdown())
+		parts = append(parts, t.Markdown())
 	}
 	if err := os.WriteFile(markdown, []byte(strings.Join(parts, "\n")), 0o644); err != nil {
 		return fmt.Errorf("write the report: %w", err)

@@ -9,14 +9,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 func TestReport(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.md")
-	r := report{machine: &table{title: "Machine", header: []string{"what", "value"}, rows: [][]string{{"CPU", "2"}}}}
+	r := report{machine: &measuring.Table{Title: "Machine", Header: []string{"what", "value"}, Rows: [][]string{{"CPU", "2"}}}}
 	var out bytes.Buffer
 	err := r.add(&out, &section{
-		tables:  []*table{{title: "Times", header: []string{"a", "b"}, rows: [][]string{{"1", "2"}}}},
+		tables:  []*measuring.Table{{Title: "Times", Header: []string{"a", "b"}, Rows: [][]string{{"1", "2"}}}},
 		targets: []target{{"fast", "1 ms", "at most 2 ms", true}, {"small", "3 MiB", "at most 2 MiB", false}},
 	})
 	if err != nil {

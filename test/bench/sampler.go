@@ -7,20 +7,22 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // sampler measures what a daemon costs that nobody asks.
 func sampler(ctx context.Context, o options) (*section, error) {
 	const most, at = 1.0, 10_000 // percent of a core, sockets
 	found := new(section)
-	t := &table{title: "A daemon that nobody asks", header: []string{"sockets", "of one core"}}
+	t := &measuring.Table{Title: "A daemon that nobody asks", Header: []string{"sockets", "of one core"}}
 	for _, sockets := range []int{0, at, 100_000} {
 		percent, err := idleShare(ctx, o, sockets)
 		if err != nil {
 			return nil, err
 		}
 		share := fmt.Sprintf("%.2f %%", percent)
-		t.rows = append(t.rows, []string{fmt.Sprint(o.holding(sockets).sockets()), share})
+		t.Rows = append(t.Rows, []string{fmt.Sprint(o.holding(sockets).sockets()), share})
 		if sockets == at {
 			found.targets = append(found.targets, target{
 				fmt.Sprintf("sampler at %d sockets", at), share, fmt.Sprintf("less than %.0f %% of one core", most), percent < most,

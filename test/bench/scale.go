@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // scale measures whether a socket among many takes longer than one among few.
@@ -19,13 +21,13 @@ func scale(ctx context.Context, o options) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &table{title: "Time for each socket, less what none take", header: []string{"sockets", "runs"}}
+	t := &measuring.Table{Title: "Time for each socket, less what none take", Header: []string{"sockets", "runs"}}
 	none := []string{"none, in all", fmt.Sprint(walk.runs)}
 	for _, r := range walk.rows {
-		t.header = append(t.header, r.name)
+		t.Header = append(t.Header, r.name)
 		none = append(none, milliseconds(r.took))
 	}
-	t.rows = append(t.rows, none)
+	t.Rows = append(t.Rows, none)
 	var asked []time.Duration // of get_connections
 	var measured []*scaled
 	for _, sockets := range []int{1_000, 10_000, 100_000} {
@@ -42,7 +44,7 @@ func scale(ctx context.Context, o options) (*section, error) {
 				asked = append(asked, each)
 			}
 		}
-		t.rows = append(t.rows, line)
+		t.Rows = append(t.Rows, line)
 	}
 	const most = 1.5
 	ratio := float64(slices.Max(asked)) / float64(slices.Min(asked))
@@ -55,7 +57,7 @@ func scale(ctx context.Context, o options) (*section, error) {
 	for i, name := range []string{jsonrpcName, restBPFName} {
 		targets = append(targets, allocationsTarget(name, few.allocations[i], many.allocations[i], many.sockets-few.sockets))
 	}
-	return &section{tables: []*table{t}, targets: targets}, nil
+	return &section{tables: []*measuring.Table{t}, targets: targets}, nil
 }
 
 // scaled is what was measured with so many sockets.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // server is one that is asked on a small host.
@@ -43,9 +45,9 @@ func small(ctx context.Context, o options) (_ *section, err error) {
 	}
 	defer d.close()
 	found := new(section)
-	t := &table{
-		title:  fmt.Sprintf("get_connections on a small host: medians of %d runs of %s", o.runs, o.load),
-		header: []string{"clients", "server", "requests a second", "p50", "p99", "CPU for each", "answers from a fresh dump"},
+	t := &measuring.Table{
+		Title:  fmt.Sprintf("get_connections on a small host: medians of %d runs of %s", o.runs, o.load),
+		Header: []string{"clients", "server", "requests a second", "p50", "p99", "CPU for each", "answers from a fresh dump"},
 	}
 	for _, clients := range []int{1, 8, 64} {
 		ours := server{name: oursName, process: d.process, address: d.address, request: call(getConnections)}
@@ -67,7 +69,7 @@ func small(ctx context.Context, o options) (_ *section, err error) {
 		ours.fresh = fmt.Sprintf("%d of %d", fresh, answers)
 		for _, s := range servers {
 			m := s.median()
-			t.rows = append(t.rows, []string{
+			t.Rows = append(t.Rows, []string{
 				fmt.Sprint(clients), s.name, fmt.Sprintf("%.0f", m.perSecond),
 				milliseconds(m.p50), milliseconds(m.p99), milliseconds(m.cpu), s.fresh,
 			})
@@ -138,7 +140,7 @@ func (s *server) median() load {
 		perSecond = append(perSecond, l.perSecond)
 		p50, p99, cpu = append(p50, l.p50), append(p99, l.p99), append(cpu, l.cpu)
 	}
-	return load{perSecond: median(perSecond), p50: median(p50), p99: median(p99), cpu: median(cpu)}
+	return load{perSecond: measuring.Median(perSecond), p50: measuring.Median(p50), p99: measuring.Median(p99), cpu: measuring.Median(cpu)}
 }
 
 // freshness asks the daemon under the same load for the connections of the whole

@@ -4,23 +4,15 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // section is what a benchmark found.
 type section struct {
-	tables  []*table
+	tables  []*measuring.Table
 	targets []target
-}
-
-// table is a part of what was found, as it is to be read.
-type table struct {
-	title  string
-	header []string
-	rows   [][]string
 }
 
 // target is something that is to be reached.
@@ -32,59 +24,32 @@ type target struct {
 }
 
 // timings returns the table of what measure found.
-func timings(title string, rows []timing) *table {
-	t := &table{title: title, header: []string{"what", "median", "to the first", "CPU of the daemon", "note"}}
+func timings(title string, rows []timing) *measuring.Table {
+	t := &measuring.Table{Title: title, Header: []string{"what", "median", "to the first", "CPU of the daemon", "note"}}
 	for _, r := range rows {
 		cpu := ""
 		if r.cpu > 0 {
 			cpu = milliseconds(r.cpu)
 		}
-		t.rows = append(t.rows, []string{r.name, milliseconds(r.took), times(r.ratio), cpu, r.note})
+		t.Rows = append(t.Rows, []string{r.name, milliseconds(r.took), times(r.ratio), cpu, r.note})
 	}
 	return t
 }
 
 // targetTable returns the table of all targets.
-func targetTable(targets []target) *table {
+func targetTable(targets []target) *measuring.Table {
 	met := 0
-	t := &table{header: []string{"what", "measured", "target", "verdict"}}
+	t := &measuring.Table{Header: []string{"what", "measured", "target", "verdict"}}
 	for _, g := range targets {
 		verdict := "not met"
 		if g.met {
 			verdict = "met"
 			met++
 		}
-		t.rows = append(t.rows, []string{g.what, g.measured, g.want, verdict})
+		t.Rows = append(t.Rows, []string{g.what, g.measured, g.want, verdict})
 	}
-	t.title = fmt.Sprintf("Targets: %d of %d met", met, len(targets))
+	t.Title = fmt.Sprintf("Targets: %d of %d met", met, len(targets))
 	return t
-}
-
-// print writes the table for people.
-func (t *table) print(to io.Writer) error {
-	fmt.Fprintln(to, t.title)
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	for _, cells := range append([][]string{t.header}, t.rows...) {
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(to)
-	return err
-}
-
-// markdown returns the table in Markdown.
-func (t *table) markdown() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "### %s\n\n", t.title)
-	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	line(t.header)
-	b.WriteString(strings.Repeat("| --- ", len(t.header)) + "|\n")
-	for _, cells := range t.rows {
-		line(cells)
-	}
-	return b.String()
 }
 
 func milliseconds(d time.Duration) string {

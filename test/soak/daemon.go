@@ -10,42 +10,21 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
-)
 
-// daemonBinary returns the path of the daemon to measure: the one given, or one that is built and that remove removes.
-func daemonBinary(ctx context.Context, given string) (path string, remove func(), err error) {
-	if given != "" {
-		path, err = filepath.Abs(given)
-		return path, func() {}, err
-	}
-	dir, err := os.MkdirTemp("", "connectionsd-soak-")
-	if err != nil {
-		return "", nil, fmt.Errorf("make a place for the daemon: %w", err)
-	}
-	remove = func() { os.RemoveAll(dir) }
-	path = filepath.Join(dir, "connectionsd")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "github.com/connectionsd/connectionsd/cmd/connectionsd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		remove()
-		return "", nil, fmt.Errorf("build the daemon: %w: %s", err, out)
-	}
-	return path, remove, nil
-}
+	"github.com/connectionsd/connectionsd/test/measuring"
+)
 
 // daemon is a running `connectionsd serve`.
 type daemon struct {
 	cmd     *exec.Cmd
 	started time.Time
 	address netip.AddrPort // of its HTTP server
-	log     *tail
+	log     *measuring.Tail
 	exited  chan struct{}
 }
 
@@ -54,7 +33,7 @@ const endWithin = 15 * time.Second
 
 // launch starts the daemon and does not wait for it. Port 0 is any.
 func launch(ctx context.Context, path string, port uint16, flags ...string) (*daemon, *bufio.Reader, error) {
-	d := &daemon{log: new(tail), exited: make(chan struct{}), address: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)}
+	d := &daemon{log: new(measuring.Tail), exited: make(chan struct{}), address: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)}
 	d.cmd = exec.CommandContext(ctx, path, append([]string{
 		"serve", "--rpc-bind-port", strconv.Itoa(int(port)), "--netns", "self", "--container-api", "none",
 		"--log-level", "warn", "--log-format", "json",
@@ -143,7 +122,7 @@ type usage struct {
 func (d *daemon) usage() (u usage, err error) {
 	dir := fmt.Sprintf("/proc/%d/", d.cmd.Process.Pid)
 	number := func(name string) int64 {
-		n, parseErr := strconv.ParseInt(strings.TrimSuffix(valueOf(dir+"status", name), " kB"), 10, 64)
+		n, parseErr := strconv.ParseInt(strings.TrimSuffix(measuring.ValueOf(dir+"status", name), " kB"), 10, 64)
 		if parseErr != nil {
 			err = fmt.Errorf("read %s of the daemon: %w", name, parseErr)
 		}
@@ -156,25 +135,4 @@ func (d *daemon) usage() (u usage, err error) {
 	files, err := os.ReadDir(dir + "fd")
 	u.files = len(files)
 	return u, err
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (t *tail) Write(b []byte) (int, error) {
-	const most = 16 << 10
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, b...)
-	t.text = t.text[max(0, len(t.text)-most):]
-	return len(b), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.text)
 }

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // How the answers are counted that say that the daemon has too much to do.
@@ -40,10 +42,10 @@ type asking struct {
 }
 
 func (e *experience) String() string {
-	return fmt.Sprintf("p50 %s, p99 %s, max %s of %d", milliseconds(percentile(e.took, 50)), milliseconds(percentile(e.took, 99)), milliseconds(percentile(e.took, 100)), len(e.took))
+	return fmt.Sprintf("p50 %s, p99 %s, max %s of %d", milliseconds(measuring.Percentile(e.took, 50)), milliseconds(measuring.Percentile(e.took, 99)), milliseconds(measuring.Percentile(e.took, 100)), len(e.took))
 }
 
-func (e *experience) p99() time.Duration { return percentile(e.took, 99) }
+func (e *experience) p99() time.Duration { return measuring.Percentile(e.took, 99) }
 
 // ask asks for some time. Whatever goes wrong is in the experience.
 func (h honest) ask(ctx context.Context, lasting time.Duration) *experience {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectionsd/connectionsd/test/malformed"
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 func TestMalformedVerdicts(t *testing.T) {
@@ -242,7 +243,7 @@ func TestPercentile(t *testing.T) {
 		values  []int
 		p, want int
 	}{{nil, 99, 0}, {[]int{7}, 99, 7}, {hundred, 99, 100}, {hundred, 50, 51}, {[]int{3, 1, 2}, 100, 3}} {
-		if got := percentile(tc.values, tc.p); got != tc.want {
+		if got := measuring.Percentile(tc.values, tc.p); got != tc.want {
 			t.Errorf("percentile %d of %d values: %d, want %d", tc.p, len(tc.values), got, tc.want)
 		}
 	}

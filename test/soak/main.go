@@ -9,7 +9,7 @@
 //
 //	go run ./test/soak sigterm restart
 //
-// It imports of the project only test/malformed; nothing imports it.
+// It imports of the project only test/malformed and test/measuring; nothing imports it.
 package main
 
 import (
@@ -22,6 +22,8 @@ import (
 	"runtime"
 	"slices"
 	"syscall"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // A trial is something that the daemon is held against.
@@ -46,11 +48,11 @@ func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	cancel()
-	var inside *insideError
+	var inside *measuring.InsideError
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case errors.As(err, &inside):
-		os.Exit(inside.code) // it has said why
+		os.Exit(inside.Code) // it has said why
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
@@ -72,18 +74,18 @@ func run(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done within %s (-timeout)", o.timeout))
 	defer cancel()
-	if !inNamespace() {
-		path, remove, err := daemonBinary(ctx, o.daemon)
+	if !measuring.Inside() {
+		path, remove, err := measuring.Daemon(ctx, o.daemon)
 		if err != nil {
 			return err
 		}
 		defer remove()
-		return rerun(ctx, append([]string{"-daemon", path}, args...))
+		return measuring.Rerun(ctx, append([]string{"-daemon", path}, args...))
 	}
-	if err := loopbackUp(); err != nil {
+	if err := measuring.LoopbackUp(); err != nil {
 		return err
 	}
-	if err := describeMachine().print(os.Stdout); err != nil {
+	if err := measuring.Machine().Print(os.Stdout); err != nil {
 		return err
 	}
 	var all []figure

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/connectionsd/connectionsd/test/malformed"
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // malformedWithin is how long the answer to a malformed request may take.
@@ -87,14 +88,14 @@ func (v *verdicts) section(o options) *section {
 		told("answers", "%v", v.answers),
 		wants("wrong answers (5xx, 200, none)", fmt.Sprint(len(v.wrong)), "none", len(v.wrong) == 0),
 		o.timed("slower than 100 ms", fmt.Sprint(len(v.slow)), "none", len(v.slow) == 0),
-		told("time", "p50 %s, p99 %s, max %s", milliseconds(percentile(v.took, 50)), milliseconds(percentile(v.took, 99)), milliseconds(percentile(v.took, 100))),
+		told("time", "p50 %s, p99 %s, max %s", milliseconds(measuring.Percentile(v.took, 50)), milliseconds(measuring.Percentile(v.took, 99)), milliseconds(measuring.Percentile(v.took, 100))),
 	}}
 	const most = 10
-	examples := &table{title: "malformed: what was wrong, or slow", header: []string{"which"}}
+	examples := &measuring.Table{Title: "malformed: what was wrong, or slow", Header: []string{"which"}}
 	for _, text := range append(v.wrong[:min(most, len(v.wrong))], v.slow[:min(most, len(v.slow))]...) {
-		examples.rows = append(examples.rows, []string{text})
+		examples.Rows = append(examples.Rows, []string{text})
 	}
-	if examples.rows != nil {
+	if examples.Rows != nil {
 		found.tables = append(found.tables, examples)
 	}
 	return found

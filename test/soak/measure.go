@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -11,17 +10,6 @@ import (
 	"strings"
 	"time"
 )
-
-// percentile returns the value that p percent of the values are not above, and sorts them; the zero value of none.
-func percentile[T cmp.Ordered](values []T, p int) (v T) {
-	if len(values) == 0 {
-		return v
-	}
-	slices.Sort(values)
-	return values[min(len(values)*p/100, len(values)-1)]
-}
-
-func median[T cmp.Ordered](values []T) T { return percentile(values, 50) }
 
 // tally counts by name.
 type tally map[string]int

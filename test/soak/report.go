@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // section is what a trial found.
 type section struct {
 	figures []figure
-	tables  []*table
+	tables  []*measuring.Table
 }
 
 // figure is something that was measured, and what it is held against.
@@ -51,38 +52,18 @@ func (f figure) verdict() string {
 	}
 }
 
-// table is a part of what was found, as it is to be read.
-type table struct {
-	title  string
-	header []string
-	rows   [][]string
-}
-
 // print writes what was found for people.
 func (s *section) print(to io.Writer, title string) error {
-	t := &table{title: title, header: []string{"figure", "measured", "target", "verdict"}}
+	t := &measuring.Table{Title: title, Header: []string{"figure", "measured", "target", "verdict"}}
 	for _, f := range s.figures {
-		t.rows = append(t.rows, []string{f.what, f.measured, f.want, f.verdict()})
+		t.Rows = append(t.Rows, []string{f.what, f.measured, f.want, f.verdict()})
 	}
 	for _, t := range append(s.tables, t) {
-		if err := t.print(to); err != nil {
+		if err := t.Print(to); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (t *table) print(to io.Writer) error {
-	fmt.Fprintln(to, t.title)
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	for _, cells := range append([][]string{t.header}, t.rows...) {
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(to)
-	return err
 }
 
 // conclude says how many targets are met. It is an error if one is not.

@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 func TestReport(t *testing.T) {
 	s := &section{
-		tables:  []*table{{title: "before", header: []string{"a", "b"}, rows: [][]string{{"1", "2"}}}},
+		tables:  []*measuring.Table{{Title: "before", Header: []string{"a", "b"}, Rows: [][]string{{"1", "2"}}}},
 		figures: []figure{told("told", "%d", 1), wants("kept", "1 ms", "2 ms", true), wants("missed", "3 ms", "2 ms", false)},
 	}
 	var out bytes.Buffer

@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // restartWithin is how long a daemon may take, from exec(2) on, until it has answered.
@@ -50,8 +52,8 @@ func tryRestart(ctx context.Context, o options) (_ *section, err error) {
 	took = took[1:] // the first start may have had to read the program from a disk
 	return &section{figures: []figure{
 		told("kill -9 and start", "%d times", len(took)),
-		o.timed("from exec to the first answer, median", milliseconds(median(took)), "within 100 ms", median(took) <= restartWithin),
-		o.timed("from exec to the first answer, the longest", milliseconds(percentile(took, 100)), "within 100 ms", percentile(took, 100) <= restartWithin),
+		o.timed("from exec to the first answer, median", milliseconds(measuring.Median(took)), "within 100 ms", measuring.Median(took) <= restartWithin),
+		o.timed("from exec to the first answer, the longest", milliseconds(measuring.Percentile(took, 100)), "within 100 ms", measuring.Percentile(took, 100) <= restartWithin),
 		wants("connection_id of a connection that survives", fmt.Sprintf("%d different", len(ids)), "1", len(ids) == 1),
 	}}, nil
 }

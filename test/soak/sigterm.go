@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // sigtermWithin is how long the daemon may take to end.
@@ -50,13 +52,13 @@ func (e *endings) section(o options) *section {
 		told("requests", "%v", e.outcomes),
 		wants("requests that were neither answered nor refused", e.wrong.String(), "none", e.wrong.sum() == 0),
 		wants("ends with another exit code than 0, or too late", fmt.Sprint(len(e.failed)), "none", len(e.failed) == 0),
-		wants("the longest end", milliseconds(percentile(e.took, 100)), "within 5 s", percentile(e.took, 100) <= sigtermWithin),
-		told("the median end", "%s", milliseconds(median(e.took))),
+		wants("the longest end", milliseconds(measuring.Percentile(e.took, 100)), "within 5 s", measuring.Percentile(e.took, 100) <= sigtermWithin),
+		told("the median end", "%s", milliseconds(measuring.Median(e.took))),
 	}}
 	if e.failed != nil {
-		t := &table{title: "sigterm: ends that were not right", header: []string{"why"}}
+		t := &measuring.Table{Title: "sigterm: ends that were not right", Header: []string{"why"}}
 		for _, why := range e.failed[:min(10, len(e.failed))] {
-			t.rows = append(t.rows, []string{why})
+			t.Rows = append(t.Rows, []string{why})
 		}
 		s.tables = append(s.tables, t)
 	}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 const (
@@ -165,7 +167,7 @@ func goroutines(c *client) (int, error) {
 func soakSection(o options, samples []sample, all *experience, news passNews, took time.Duration) *section {
 	asked := len(all.took) + all.wrong.sum()
 	found := &section{
-		tables: []*table{soakTable(samples, o.soak)},
+		tables: []*measuring.Table{soakTable(samples, o.soak)},
 		figures: []figure{
 			wants("connections that passed through", fmt.Sprintf("%d in %s", news.Opened-soakStaying, took.Round(time.Second)), fmt.Sprint(o.connections), news.Opened-soakStaying >= o.connections),
 			wants("requests", fmt.Sprintf("%d, %.1f a second", asked, float64(asked)/took.Seconds()), "50 a second", float64(asked) >= 0.98*soakPerSec*o.soak.Seconds()),

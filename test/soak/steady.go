@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 // periods is into how many parts the time is divided, of which the first is the warm-up: of half an hour into six of five minutes.
@@ -102,15 +104,15 @@ func within(n, level int64) bool {
 }
 
 // soakTable shows six moments, of half an hour every fifth minute.
-func soakTable(samples []sample, lasting time.Duration) *table {
-	t := &table{title: "soak: what the daemon took", header: []string{"after", "resident", "files", "goroutines", "threads"}}
+func soakTable(samples []sample, lasting time.Duration) *measuring.Table {
+	t := &measuring.Table{Title: "soak: what the daemon took", Header: []string{"after", "resident", "files", "goroutines", "threads"}}
 	next := lasting / periods
 	for i, s := range samples {
 		if s.at < next && i < len(samples)-1 {
 			continue
 		}
 		next += lasting / periods
-		t.rows = append(t.rows, []string{s.at.Round(time.Second).String(), mebibytes(s.resident), fmt.Sprint(s.files), fmt.Sprint(s.goroutines), fmt.Sprint(s.threads)})
+		t.Rows = append(t.Rows, []string{s.at.Round(time.Second).String(), mebibytes(s.resident), fmt.Sprint(s.files), fmt.Sprint(s.goroutines), fmt.Sprint(s.threads)})
 	}
 	return t
 }

@@ -111,7 +111,7 @@ func TestSoakTable(t *testing.T) {
 		{"1m40s", "10.0 MiB", "9", "18", "27"},
 		{"2m0s", "12.0 MiB", "11", "22", "33"},
 	}
-	if diff := cmp.Diff(want, got.rows); diff != "" {
+	if diff := cmp.Diff(want, got.Rows); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package measuring
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -15,19 +16,24 @@ import (
 )
 
 // insideVariable is set in the environment of the process that is in the namespace.
-const insideVariable = "CONNECTIONSD_SOAK_INSIDE"
+const insideVariable = "CONNECTIONSD_MEASURING_INSIDE"
 
-func inNamespace() bool { return os.Getenv(insideVariable) != "" }
+// Inside reports whether this process is in the namespace of Rerun.
+func Inside() bool { return os.Getenv(insideVariable) != "" }
 
-// insideError is that of the process in the namespace, which has said why.
-type insideError struct{ code int }
+// InsideError is that of the process in the namespace, which has said why it failed.
+type InsideError struct{ Code int } // its exit code
 
-func (e *insideError) Error() string {
-	return fmt.Sprintf("exit code %d in the network namespace", e.code)
+func (e *InsideError) Error() string {
+	return fmt.Sprintf("exit code %d in the network namespace", e.Code)
 }
 
-// rerun runs this program again, with args, in a new network namespace.
-func rerun(ctx context.Context, args []string) error {
+// Rerun runs this program again, with args, in a new network namespace, which takes root. The process ends with this one.
+// The error is an *InsideError where it ended by itself with an exit code that is not 0.
+func Rerun(ctx context.Context, args []string) error {
+	// Pdeathsig is sent when the thread that started the process ends.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), insideVariable+"=1")
@@ -40,7 +46,7 @@ func rerun(ctx context.Context, args []string) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return &insideError{exit.ExitCode()}
+		return &InsideError{exit.ExitCode()}
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	default:
@@ -48,7 +54,8 @@ func rerun(ctx context.Context, args []string) error {
 	}
 }
 
-func loopbackUp() error {
+// LoopbackUp brings the loopback interface up, which in a new namespace is down.
+func LoopbackUp() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("find the loopback interface: %w", err)

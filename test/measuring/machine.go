@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package measuring
 
 import (
 	"bufio"
@@ -14,32 +14,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// describeMachine says what all is measured on.
-func describeMachine(ctx context.Context, monerod string) *table {
+// Machine says what all is measured on.
+func Machine() *Table {
 	var kernel unix.Utsname
 	_ = unix.Uname(&kernel) // cannot fail
 	// It is negative where a namespace uses those of all.
-	buckets := strings.TrimPrefix(valueOf("/proc/sys/net/ipv4/tcp_ehash_entries", ""), "-")
-	load, _, _ := strings.Cut(valueOf("/proc/loadavg", ""), " ")
-	return &table{
-		title:  "Machine",
-		header: []string{"what", "value"},
-		rows: [][]string{
-			{"CPU", fmt.Sprintf("%d x %s", runtime.NumCPU(), valueOf("/proc/cpuinfo", "model name"))},
-			{"memory", valueOf("/proc/meminfo", "MemTotal")},
+	buckets := strings.TrimPrefix(ValueOf("/proc/sys/net/ipv4/tcp_ehash_entries", ""), "-")
+	load, _, _ := strings.Cut(ValueOf("/proc/loadavg", ""), " ")
+	return &Table{
+		Title:  "Machine",
+		Header: []string{"what", "value"},
+		Rows: [][]string{
+			{"CPU", fmt.Sprintf("%d x %s", runtime.NumCPU(), ValueOf("/proc/cpuinfo", "model name"))},
+			{"memory", ValueOf("/proc/meminfo", "MemTotal")},
 			{"kernel", unix.ByteSliceToString(kernel.Release[:])},
 			{"hash buckets of TCP connections", buckets},
 			{"load before", load},
 			{"Go", runtime.Version()},
-			{"ss", versionOf(ctx, "ss", "-V")},
-			{"monerod", versionOf(ctx, monerod, "--version")},
 		},
 	}
 }
 
-// valueOf returns what stands behind name and a colon in a file of /proc, the
-// first line of it for the name "", and "unknown" where that is not there.
-func valueOf(path, name string) string {
+// ValueOf returns what stands behind name and a colon in a file of /proc, the first line of it for the name "", and
+// "unknown" where that is not there.
+func ValueOf(path, name string) string {
 	file, err := os.Open(path)
 	if err != nil {
 		return "unknown"
@@ -56,8 +54,8 @@ func valueOf(path, name string) string {
 	return "unknown"
 }
 
-// versionOf returns what a program says of its version.
-func versionOf(ctx context.Context, program string, args ...string) string {
+// VersionOf returns the first line of what a program prints with these arguments, "not installed" where that fails.
+func VersionOf(ctx context.Context, program string, args ...string) string {
 	out, err := exec.CommandContext(ctx, program, args...).Output()
 	if err != nil {
 		return "not installed"
