@@ -142,11 +142,19 @@ func warnings(cfg *Config, all *koanf.Koanf) []string {
 			found = append(found, fmt.Sprintf("%s: holds %s, and every user of this host may read it: want chmod o-r", f.name, f.holds))
 		}
 	}
-	if hasSecret(cfg) && cfg.RPCBindIP.IsValid() && !cfg.RPCBindIP.IsLoopback() && cfg.RPCSSLCertificate == "" {
-		found = append(found, "without TLS, tokens and answers cross the network in clear and a login can be taken over: "+
-			"want --rpc-ssl-certificate, or a proxy that has one and a loopback --rpc-bind-ip")
+	if cfg.RPCBindIP.IsValid() && !cfg.RPCBindIP.IsLoopback() && isInClear(cfg) {
+		found = append(found, inClear)
 	}
 	return found
+}
+
+// inClear is the warning of a daemon that other hosts can reach and isInClear.
+const inClear = "without TLS, tokens and answers cross the network in clear and a login can be taken over: " +
+	"want --rpc-ssl-certificate, or a proxy that has one and a loopback --rpc-bind-ip"
+
+// isInClear reports whether clients send a secret that nothing hides on its way.
+func isInClear(cfg *Config) bool {
+	return hasSecret(cfg) && cfg.RPCSSLCertificate == ""
 }
 
 // isReadableByAll reports whether the permissions of the file let every user read it. One that is absent is reported by

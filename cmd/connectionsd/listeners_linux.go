@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -78,6 +79,15 @@ func (l *listeners) takePassed(cfg Config) (passed bool, err error) {
 		}
 	}
 	return passed, nil
+}
+
+// warnings returns those of cfg, and what the addresses add to them that systemd has passed, of which cfg knows nothing.
+func (l *listeners) warnings(cfg Config) []string {
+	reached := func(listener net.Listener) bool { return !listener.Addr().(*net.TCPAddr).IP.IsLoopback() }
+	if !isInClear(&cfg) || !slices.ContainsFunc(l.tcp, reached) || slices.Contains(cfg.Warnings, inClear) {
+		return cfg.Warnings
+	}
+	return append(slices.Clone(cfg.Warnings), inClear)
 }
 
 // sharedListener listens on a socket that systemd keeps, for the next daemon too. It is nothing but a net.Listener: what the

@@ -58,6 +58,7 @@ func (r *reloader) reload() {
 		return
 	}
 	r.level.set(min(r.running.LogLevel, p.config.LogLevel)) // for what follows
+	p.config.Warnings = r.listeners.warnings(p.config)
 	for _, warning := range p.config.Warnings {
 		if !slices.Contains(r.running.Warnings, warning) {
 			warn(r.log, warning)

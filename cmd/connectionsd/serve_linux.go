@@ -95,6 +95,11 @@ func serve(ctx context.Context, o order) error {
 		return err
 	}
 	defer listeners.removeSocket(log)
+	told := len(cfg.Warnings)
+	cfg.Warnings = listeners.warnings(cfg)
+	for _, warning := range cfg.Warnings[told:] {
+		warn(log, warning)
+	}
 	traced, err := newTracing(ctx, os.Getenv, degraded, log)
 	if err != nil {
 		return errors.Join(&usageError{err}, listeners.close())

@@ -123,6 +123,46 @@ func TestSocketActivationErrors(t *testing.T) {
 	}
 }
 
+// That secrets cross the network in clear is said of a socket that systemd passes too: as soon as it is so, and once for as long.
+func TestSocketActivationWarns(t *testing.T) {
+	external, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4zero})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer external.Close()
+	conf := filepath.Join(t.TempDir(), "c.conf")
+	write := func(text string) {
+		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("access-token=token-of-the-test-a")
+	d := passed(t, []*os.File{fileOf(t, external)}, "--config-file", conf)
+	for _, next := range []struct{ conf, path string }{
+		{"access-token=token-of-the-test-b", "/token-of-the-test-b/get_connections"},
+		{"confirm-external-bind=1", "/get_connections"},
+		{"access-token=token-of-the-test-c", "/token-of-the-test-c/get_connections"},
+	} {
+		write(next.conf)
+		if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			status, _, _ := d.get(next.path)
+			if status == http.StatusOK {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("after SIGHUP with %s: status %d, want 200", next.conf, status)
+			}
+		}
+	}
+	d.stop(syscall.SIGTERM)
+	if n := strings.Count(d.log.String(), `"warning":"without TLS, tokens and answers cross the network in clear`); n != 2 {
+		t.Errorf("%d warnings, want 2, at the start and at the last SIGHUP:\n%s", n, d.log)
+	}
+}
+
 // notifications listens where systemd would.
 type notifications struct {
 	t    *testing.T
