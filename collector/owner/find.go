@@ -116,7 +116,8 @@ func NewFinder(proc string) *Finder {
 // Find looks for the processes that hold the sockets in wanted. It appends each
 // one that holds any to dst, and notes the process's index in dst as the owner of
 // the socket. Of several owners the one with the lowest number counts, which among
-// a parent and its workers is the parent as a rule. Of the sockets of which every
+// a parent and its workers is the parent as a rule; but process 1, which keeps what
+// it has passed to a service, only where there is no other. Of the sockets of which every
 // owner is wanted the further ones are appended to shared.
 //
 // A process that leaves meanwhile, and one that this daemon may not look into,
@@ -166,9 +167,9 @@ func (f *Finder) find(ctx context.Context, s *search) error {
 		return err
 	}
 	f.several = f.several[:0]
-	for _, p := range f.look.processes {
+	for p := range f.look.firstLast {
 		s.begin()
-		for _, d := range f.look.of(p) {
+		for _, d := range f.look.of(*p) {
 			if d.known != gone && s.claim(d.inode) {
 				f.several = append(f.several, d.inode)
 			}

@@ -141,6 +141,15 @@ func TestFind(t *testing.T) {
 			wanted: map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{own(20, "parent"), own(100, "worker")},
 		},
 		{
+			name: "process 1 has passed a socket to a service, and one to none",
+			processes: []entry{
+				{"1", "systemd\n", fds("socket:[1]", "socket:[2]")},
+				{"20", "sshd\n", fds("socket:[1]")},
+				{"30", "worker\n", fds("socket:[1]")},
+			},
+			wanted: map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{own(20, "sshd"), own(1, "systemd")},
+		},
+		{
 			name:      "one socket under two descriptors",
 			processes: []entry{{"7", "monerod\n", fds("socket:[1]", "socket:[1]")}, {"8", "curl\n", fds("socket:[2]")}},
 			wanted:    map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{own(7, "monerod"), own(8, "curl")},

@@ -98,15 +98,12 @@ func (it *Iterator) Find(ctx context.Context, wanted *Wanted, dst []model.Owner,
 		slices.SortStableFunc(it.records, byProcess)
 	}
 	s := search{wanted: wanted, owners: dst, shared: shared}
-	for rest := it.records; len(rest) > 0; {
-		tgid := rest[0].TGID
-		s.begin()
-		for len(rest) > 0 && rest[0].TGID == tgid {
-			s.claim(rest[0].Inode)
-			rest = rest[1:]
-		}
-		s.end("/proc", int32(tgid))
+	others := 0 // where the records of those begin that are not process 1
+	for others < len(it.records) && it.records[others].TGID <= 1 {
+		others++
 	}
+	s.claimAll(it.records[others:])
+	s.claimAll(it.records[:others]) // see memory.firstLast
 	it.records = fit(it.records, len(it.records))
 	return s.owners, s.shared, nil
 }

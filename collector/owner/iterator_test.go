@@ -138,6 +138,13 @@ func TestIteratorFind(t *testing.T) {
 			[]model.SharedListener{{Inode: 1, Owner: 1}},
 		},
 		{
+			"process 1 and a service",
+			[]taskfile.Record{held(1, 1), held(1, 2), held(nobody, 1), held(nobody, 3)},
+			map[uint32]int32{1: 0, 2: 1, 3: 0},
+			[]model.Owner{own(nobody, ""), own(1, comm("/proc", 1))},
+			[]model.SharedListener{{Inode: 1, Owner: 1}},
+		},
+		{
 			"several descriptors of one socket",
 			[]taskfile.Record{held(nobody, 1), held(nobody, 1), held(nobody+1, 1), held(nobody+1, 1)},
 			map[uint32]int32{1: 0},

@@ -9,11 +9,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
 	"github.com/connectionsd/connectionsd/model"
 )
 
 // search joins the sockets that are wanted with the processes that hold them.
-// It is told of the processes by ascending number.
+// It is told of the processes by ascending number, and of process 1 last.
 type search struct {
 	wanted *Wanted
 	owners []model.Owner
@@ -49,6 +50,20 @@ func (s *search) claim(inode uint32) (again bool) {
 		s.held = true
 	}
 	return true
+}
+
+// claimAll claims what the records say, which are in the order of their
+// processes.
+func (s *search) claimAll(records []taskfile.Record) {
+	for len(records) > 0 {
+		tgid := records[0].TGID
+		s.begin()
+		for len(records) > 0 && records[0].TGID == tgid {
+			s.claim(records[0].Inode)
+			records = records[1:]
+		}
+		s.end("/proc", int32(tgid))
+	}
 }
 
 // end ends the process under way, which has that number in the proc file system

@@ -98,8 +98,7 @@ func (d *descriptor) endLook() {
 
 // findSome finds the owners by the look under way.
 func (f *Finder) findSome(ctx context.Context, s *search) error {
-	for i := range f.look.processes {
-		p := &f.look.processes[i]
+	for p := range f.look.firstLast {
 		if f.held != nil && p.skipped && p.open <= few && f.holdsWanted(*p, s.wanted) {
 			if err := f.listHeld(ctx, p); err != nil {
 				return err
