@@ -14,19 +14,22 @@ func TestParseBuckets(t *testing.T) {
 	}
 }
 
-func TestCrowded(t *testing.T) {
+func TestDumps(t *testing.T) {
 	for _, test := range []struct {
 		buckets buckets
 		all     int
-		want    bool
+		want    int
 	}{
-		{buckets{n: 64, sockets: 32}, 1000, false},
-		{buckets{n: 64, sockets: 33}, 33, true},
-		{buckets{n: 64, shared: true, sockets: 1}, 33, true},
-		{buckets{sockets: 1 << 20}, 1 << 20, false}, // how many buckets is not known
+		{buckets{n: 64, sockets: 32}, 1000, 1},
+		{buckets{n: 64, sockets: 33}, 33, 2},
+		{buckets{n: 64, sockets: 512}, 512, 2},
+		{buckets{n: 64, sockets: 513}, 513, 4},
+		{buckets{n: 64, shared: true, sockets: 1}, 33, 2},
+		{buckets{n: 64, shared: true, sockets: 1}, 513, 4},
+		{buckets{sockets: 1 << 20}, 1 << 20, 1}, // how many buckets is not known
 	} {
-		if got := test.buckets.crowded(test.all); got != test.want {
-			t.Errorf("%+v, of %d: %v, want %v", test.buckets, test.all, got, test.want)
+		if got := test.buckets.dumps(test.all); got != test.want {
+			t.Errorf("%+v, of %d: %d, want %d", test.buckets, test.all, got, test.want)
 		}
 	}
 }

@@ -114,7 +114,8 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 // dumpOne appends the sockets of one namespace. Where it is not to have all, it
 // has the listening ones first, as a dump of all has: they tell who opened the
 // connections. Where sockets can pass each other over, and some may have been
-// closed meanwhile, it makes two dumps, of which join takes out what both have.
+// closed meanwhile, it makes several dumps, of which join takes out what is
+// repeated.
 // Of a part nobody can tell whether some were closed.
 func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	before := len(dst)
@@ -133,10 +134,15 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 		fewer = len(dst)-before < in.sockets
 		in.sockets = len(dst) - before
 	}
-	if in.crowded(max(n.total, len(dst))) && (fewer || unsettled()) {
-		dst, err = d.Dump(ctx, dst, only, join)
+	if !fewer && !unsettled() {
+		return dst, nil
 	}
-	return dst, err
+	for range in.dumps(max(n.total, len(dst))) - 1 {
+		if dst, err = d.Dump(ctx, dst, only, join); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
 }
 
 // lookUpAgain returns a connection of a dump that may be under way, as it is

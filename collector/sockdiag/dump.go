@@ -194,6 +194,7 @@ type answer struct {
 	seen              time.Duration
 	join              Join
 	done, interrupted bool
+	gone              int // sockets that were closed meanwhile
 }
 
 // take appends the sockets of what was received to dst, and tells join.
@@ -280,8 +281,19 @@ func (a *answer) add(payload []byte, dst []model.Socket) ([]model.Socket, error)
 	if err := parseMessage(payload, s); err != nil {
 		return dst[:n], err
 	}
+	if isGone(s) {
+		a.gone++
+		return dst[:n], nil
+	}
 	s.Seen, s.NetNS = a.seen, a.netns
 	return dst, nil
+}
+
+// isGone reports whether a socket was closed while the kernel listed it. Before
+// the state is set to CLOSE the port is given back (tcp_set_state in
+// net/ipv4/tcp.c), so for a moment a connection has none.
+func isGone(s *model.Socket) bool {
+	return s.State == model.TimeWait || s.State == model.Close || s.LocalPort == 0
 }
 
 // errno returns the error that a NLMSG_DONE or NLMSG_ERROR carries: a negative

@@ -288,6 +288,25 @@ func TestDumpIsRetriedAfterAnInterruption(t *testing.T) {
 	}
 }
 
+// What was closed while the kernel listed it is left out: for a moment it has its
+// state still, and no port any more.
+func TestDumpLeavesOutWhatIsClosed(t *testing.T) {
+	inState := func(state model.TCPState) []byte {
+		return sockdiagtest.Payload(with(socket(2), func(s *model.Socket) { s.State = state }))
+	}
+	withoutPort := sockdiagtest.Payload(with(socket(3), func(s *model.Socket) { s.LocalPort = 0 }))
+	first, last := sockdiagtest.Payload(socket(1)), sockdiagtest.Payload(socket(4))
+	got, err := dump(t, &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{
+		sockdiagtest.Sockets(first, inState(model.Close), inState(model.TimeWait), withoutPort, last),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]model.Socket{socket(1), socket(4)}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestDumpAppends(t *testing.T) {
 	k := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets(sockdiagtest.Payload(socket(1)))}}
 	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)

@@ -67,7 +67,7 @@ func (d *Dumper) lookUp(ctx context.Context, req *nl.NetlinkRequest, dst []model
 	start := len(dst)
 	a := answer{port: d.port, seq: req.Seq, netns: d.netns, seen: got.seen}
 	dst, err := a.read(got.bytes, dst)
-	if err == nil && len(dst) != start+1 {
+	if err == nil && len(dst)+a.gone != start+1 {
 		err = fmt.Errorf("%w: %d sockets, want one", ErrForeign, len(dst)-start)
 	}
 	return dst, err

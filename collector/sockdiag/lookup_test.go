@@ -120,6 +120,7 @@ func TestLookupOfOneThatIsGone(t *testing.T) {
 
 func TestLookupFaults(t *testing.T) {
 	one := sockdiagtest.Message{Type: sockdiagtest.GetSock, Payload: sockdiagtest.Payload(socket(1))}
+	closed := sockdiagtest.Payload(with(socket(1), func(s *model.Socket) { s.State = model.TimeWait }))
 	for _, test := range []struct {
 		name    string
 		answer  sockdiagtest.Dump
@@ -130,6 +131,7 @@ func TestLookupFaults(t *testing.T) {
 		{"one", sockdiagtest.Dump{{Messages: []sockdiagtest.Message{one}}}, 1, nil, 1},
 		{"none", sockdiagtest.Dump{sockdiagtest.Refusal(unix.ENOENT)}, 0, nil, 1},
 		{"another's", sockdiagtest.Dump{sockdiagtest.Refusal(unix.ESTALE)}, 0, nil, 1},
+		{"one in TIME_WAIT", sockdiagtest.Sockets(closed)[:1], 0, nil, 1},
 		{"refused", sockdiagtest.Dump{sockdiagtest.Refusal(unix.EPERM)}, 0, unix.EPERM, 2},
 		{"two", sockdiagtest.Dump{{Messages: []sockdiagtest.Message{one, one}}}, 0, sockdiag.ErrForeign, 2},
 		{"nothing", sockdiagtest.Dump{{Messages: []sockdiagtest.Message{{Type: unix.NLMSG_NOOP}}}}, 0, sockdiag.ErrForeign, 2},
