@@ -21,12 +21,13 @@ const bucketsPath = "/proc/sys/net/ipv4/tcp_ehash_entries"
 // net/ipv4/inet_diag.c). If a socket that it has passed is closed meanwhile, the
 // next one moves up and is passed over. With few sockets in a bucket that hardly
 // ever happens; with some in each, where connections are closed all the time,
-// it does. Two dumps hardly ever pass over the same.
+// it does. Two dumps hardly ever pass over the same, unless manyInOne says so.
 type buckets struct {
 	n      int // 0: not known
 	shared bool
-	// sockets is how many the namespace had in the latest dump of all.
-	sockets int
+	// sockets is how many the namespace had in the latest dump of all, and
+	// connections how many of them were none that listen.
+	sockets, connections int
 }
 
 // readBuckets reads those of the calling thread's namespace.
@@ -50,15 +51,16 @@ func parseBuckets(s string) (n int, shared bool) {
 	}
 }
 
-// Where there are that many sockets in a bucket, it is gone through in several
-// steps: the kernel takes 16 at a time (SKARR_SZ). The first of a step is then
-// passed over in one of some hundred dumps, and it is the same one in each.
+// manyInOne is how many sockets in each bucket make some buckets have more than
+// the kernel takes at a time, which are 16 (SKARR_SZ). The first that it takes
+// after those is passed over in one of some hundred dumps, and it is the same
+// one in each.
 const manyInOne = 8
 
 // dumps returns how many dumps it takes that none is passed over, if any are
-// closed meanwhile. all is how many sockets all namespaces have together. Of
-// 64 buckets with 20 sockets in each, of which half come and go within a second,
-// two dumps pass over one of half a million, and four none.
+// closed meanwhile. all is how many sockets all namespaces have together. Where
+// 64 buckets have 20 sockets each, and 5,000 a second are opened and closed, two
+// dumps pass over one of half a million, and four none.
 func (b *buckets) dumps(all int) int {
 	sockets := b.sockets
 	if b.shared {

@@ -22,7 +22,7 @@ func TestDirectionOverDumps(t *testing.T) {
 		state                  model.TCPState
 		sent, acked            uint64
 		unacked                uint32
-		notSent, sendQueue     uint32
+		sendQueue              uint32
 		listenerOfItsLocalPort bool
 	}
 	const sent = 700
@@ -73,7 +73,7 @@ func TestDirectionOverDumps(t *testing.T) {
 			for i, d := range test.dumps {
 				s := model.Socket{
 					Cookie: 1, NetNS: 1, State: d.state, Family: model.IPv4, LocalPort: 18080, InfoLen: 248, Seen: time.Hour + time.Duration(i)*time.Second,
-					BytesSent: d.sent, BytesAcked: d.acked, Unacked: d.unacked, NotSent: d.notSent, SendQueue: d.sendQueue,
+					BytesSent: d.sent, BytesAcked: d.acked, Unacked: d.unacked, SendQueue: d.sendQueue,
 				}
 				if d.infoLen > 0 {
 					s.InfoLen = d.infoLen
@@ -111,30 +111,36 @@ func TestDirectionIsLookedAtAgain(t *testing.T) {
 		now            model.Socket
 		err            error
 		want           bool
-		asked          int
+		asked          int // in two dumps that say the same
 	}{
-		{name: "accepted, its FIN is acknowledged by now", listens: true, found: true, now: socket(model.FinWait2, sent+1), want: true, asked: 1},
-		{name: "opened from the port of a listener", listens: true, found: true, now: socket(model.Established, sent+1), want: false, asked: 1},
-		{name: "opened from there, its FIN is acknowledged by now", listens: true, found: true, now: socket(model.FinWait2, sent+2), want: false, asked: 1},
-		{name: "gone", listens: true, want: true, asked: 1},
-		{name: "it cannot be looked up", listens: true, err: errors.New("no"), want: false, asked: 1},
-		{name: "opened", want: false},
+		{"accepted, its FIN is acknowledged by now", true, true, socket(model.FinWait2, sent+1), nil, true, 2},
+		{"opened from the port of a listener: certain at once", true, true, socket(model.Established, sent+1), nil, false, 1},
+		{"opened from there, its FIN is acknowledged by now", true, true, socket(model.FinWait2, sent+2), nil, false, 2},
+		{"gone", true, false, model.Socket{}, nil, true, 2},
+		{"it cannot be looked up: the next dump says the same", true, false, model.Socket{}, errors.New("no"), false, 1},
+		{"opened, and nobody listens", false, false, model.Socket{}, nil, false, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHistory(model.NewConnectionIDs([16]byte{}))
-			snap := new(model.Snapshot)
-			if test.listens {
-				snap.Sockets = append(snap.Sockets, model.Socket{Cookie: 2, NetNS: 1, State: model.Listen, Family: model.IPv4, LocalPort: 18080})
-			}
-			snap.Sockets = append(snap.Sockets, socket(model.Established, sent+1))
 			asked := 0
-			h.begin(snap, true, func(*model.Socket) (model.Socket, bool, error) {
-				asked++
-				return test.now, test.found, test.err
-			})
-			h.join(snap.Sockets, 0)
-			if got := snap.Known[len(snap.Sockets)-1].Incoming; got != test.want || asked != test.asked {
-				t.Errorf("incoming %v after %d looks, want %v after %d", got, asked, test.want, test.asked)
+			for range 2 {
+				snap := new(model.Snapshot)
+				if test.listens {
+					snap.Sockets = append(snap.Sockets, model.Socket{Cookie: 2, NetNS: 1, State: model.Listen, Family: model.IPv4, LocalPort: 18080})
+				}
+				snap.Sockets = append(snap.Sockets, socket(model.Established, sent+1))
+				h.begin(snap, true, func(*model.Socket) (model.Socket, bool, error) {
+					asked++
+					return test.now, test.found, test.err
+				})
+				h.join(snap.Sockets, 0)
+				if got := snap.Known[len(snap.Sockets)-1].Incoming; got != test.want {
+					t.Errorf("incoming %v, want %v", got, test.want)
+				}
+				h.end([]uint32{1})
+			}
+			if asked != test.asked {
+				t.Errorf("it was looked up %d times, want %d", asked, test.asked)
 			}
 		})
 	}

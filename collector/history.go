@@ -37,7 +37,8 @@ type history struct {
 	// missing is how many of the sockets that were there before the latest snapshot
 	// of all sockets did not have: as a rule they have been closed.
 	missing int
-	// added is how many sockets the snapshot under way has that no earlier one had.
+	// added is how many connections have come since the latest snapshot of all
+	// sockets.
 	added int
 	// last is the index of the entry that was found last.
 	last uint32
@@ -51,7 +52,7 @@ type history struct {
 	opening map[ends]struct{}
 
 	// again looks a connection of the snapshot up by itself, as it is now: found is
-	// false if it is gone. It is nil where that cannot be done.
+	// false if it is gone. nil looks nothing up.
 	again func(s *model.Socket) (now model.Socket, found bool, err error)
 
 	listeners listeners
@@ -118,7 +119,6 @@ func (h *history) begin(snap *model.Snapshot, whole bool, again func(*model.Sock
 	}
 	h.pass++
 	h.last = 0
-	h.added = 0
 	h.snap = snap
 	clear(h.listeners)
 	clear(h.listening)
@@ -134,6 +134,7 @@ func (h *history) join(sockets []model.Socket, from int) (n int) {
 		h.snap.Known = h.snap.Known[:from:from]
 		h.pass++
 		clear(h.opening)
+		h.keep(sockets[:from])
 	}
 	if n := len(sockets); cap(h.snap.Known) < n {
 		grown := make([]model.Known, n, cap(sockets))
@@ -153,6 +154,23 @@ func (h *history) join(sockets []model.Socket, from int) (n int) {
 	}
 	h.snap.Known = h.snap.Known[:n]
 	return n
+}
+
+// keep notes anew what the snapshot has from earlier dumps, of which none is to
+// be repeated by the one that begins.
+func (h *history) keep(sockets []model.Socket) {
+	for i := range sockets {
+		s := &sockets[i]
+		key := socketKey{s.Cookie, s.NetNS}
+		if !s.State.IsConnection() {
+			h.listening[key] = h.pass
+			continue
+		}
+		h.entries[h.index[key]].pass = h.pass
+		if s.State == model.SynRecv {
+			h.opening[endsOf(s)] = struct{}{}
+		}
+	}
 }
 
 // joinOne reports false for a socket that the kernel repeats.
@@ -230,6 +248,7 @@ func (h *history) endPart() {
 func (h *history) end(dumped []uint32) {
 	h.snap.Known = h.snap.Known[:len(h.snap.Sockets)] // without those of a namespace that left
 	h.forget()
+	h.added = 0
 	clear(h.previous)
 	for _, netns := range dumped {
 		h.previous[netns] = h.snap.Began
@@ -280,9 +299,9 @@ func (h *history) find(s *model.Socket) (*entry, bool) {
 	return &h.entries[n], found
 }
 
-// unsettled reports whether sockets have gone lately, or come in the snapshot
-// under way. Where neither is so, and there are no fewer than before, none was
-// closed between the last dump of all sockets and this one.
+// unsettled reports whether connections were gone in the last snapshot of all
+// sockets, or have come since. Where neither is so, and there are no fewer
+// than then, none was closed between it and the dump under way.
 func (h *history) unsettled() bool {
 	return h.missing > 0 || h.added > 0
 }

@@ -23,9 +23,8 @@ import (
 // process of the host, which is more than the dump of an idle namespace.
 const rescanEvery = 500 * time.Millisecond
 
-// namespaces are those that are collected, each with a netlink socket that
-// stays in it. That socket keeps a namespace alive that has gone otherwise,
-// until the next look.
+// namespaces are those that are collected, each with netlink sockets that stay
+// in it. They keep a namespace alive that has gone otherwise, until the next look.
 type namespaces struct {
 	want NetNS
 	self uint32
@@ -33,7 +32,7 @@ type namespaces struct {
 	// own makes dumps of the daemon's own namespace, and lends its memory to
 	// those of the others.
 	own        *sockdiag.Dumper
-	ownAgain   *sockdiag.Dumper // of single connections, while own dumps; nil until one is looked up
+	ownAgain   *sockdiag.Dumper // looks up single connections while own dumps
 	ownLinks   *link.Links
 	ownBuckets buckets
 	others     map[uint32]*namespace
@@ -59,9 +58,7 @@ type namespace struct {
 
 func (n *namespace) close() {
 	n.dumper.Close()
-	if n.again != nil {
-		n.again.Close()
-	}
+	n.again.Close()
 	n.links.Close()
 }
 
@@ -70,9 +67,10 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	ownBuckets.n, ownBuckets.shared = readBuckets()
 	return &namespaces{
 		want: want, self: self, own: own, ownLinks: link.New(link.Dial), ownBuckets: ownBuckets,
-		list:    func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
-		others:  make(map[uint32]*namespace),
-		refused: make(map[uint32]bool),
+		ownAgain: own.Another(),
+		list:     func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
+		others:   make(map[uint32]*namespace),
+		refused:  make(map[uint32]bool),
 	}
 }
 
@@ -115,8 +113,7 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 // has the listening ones first, as a dump of all has: they tell who opened the
 // connections. Where sockets can pass each other over, and some may have been
 // closed meanwhile, it makes several dumps, of which join takes out what is
-// repeated.
-// Of a part nobody can tell whether some were closed.
+// repeated. Of a part nobody can tell whether some were closed.
 func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	before := len(dst)
 	if !only.All() && only != sockdiag.OnlyListeners() {
@@ -129,10 +126,11 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 	if err != nil || only == sockdiag.OnlyListeners() {
 		return dst, err
 	}
-	fewer := !only.All()
+	fewer := true
 	if only.All() {
-		fewer = len(dst)-before < in.sockets
 		in.sockets = len(dst) - before
+		connections := in.sockets - listening(dst[before:])
+		fewer, in.connections = connections < in.connections, connections
 	}
 	if !fewer && !unsettled() {
 		return dst, nil
@@ -145,18 +143,23 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 	return dst, nil
 }
 
+// listening returns how many of the sockets of a dump listen, which come first.
+func listening(sockets []model.Socket) (n int) {
+	for n < len(sockets) && sockets[n].State == model.Listen {
+		n++
+	}
+	return n
+}
+
 // lookUpAgain returns a connection of a dump that may be under way, as it is
 // now. found is false if it is gone.
 func (n *namespaces) lookUpAgain(ctx context.Context, s *model.Socket) (now model.Socket, found bool, err error) {
-	dumper, again := n.own, &n.ownAgain
+	again := n.ownAgain
 	if other := n.others[s.NetNS]; other != nil {
-		dumper, again = other.dumper, &other.again
-	}
-	if *again == nil {
-		*again = dumper.Another()
+		again = other.again
 	}
 	var list [1]model.Socket
-	got, err := (*again).Lookup(ctx, sockdiag.IDOf(s), list[:0])
+	got, err := again.Lookup(ctx, sockdiag.IDOf(s), list[:0])
 	if err != nil || len(got) == 0 {
 		return now, false, err
 	}
@@ -188,7 +191,8 @@ func (n *namespaces) rescan(now time.Duration) error {
 		there[ns.Inode] = true
 		if n.others[ns.Inode] == nil && !n.refused[ns.Inode] {
 			other := &namespace{links: link.New(func() (*netlink.Handle, error) { return dialLinksIn(ns) })}
-			other.dumper = n.own.Sibling(func() (sockdiag.Conn, error) { return dialIn(ns, &other.buckets) }, ns.Inode)
+			dial := func() (sockdiag.Conn, error) { return dialIn(ns, &other.buckets) }
+			other.dumper, other.again = n.own.Sibling(dial, ns.Inode), n.ownAgain.Sibling(dial, ns.Inode)
 			n.others[ns.Inode] = other
 		}
 	}
@@ -272,9 +276,7 @@ func (n *namespaces) drop(inode uint32) {
 
 func (n *namespaces) close() {
 	n.own.Close()
-	if n.ownAgain != nil {
-		n.ownAgain.Close()
-	}
+	n.ownAgain.Close()
 	n.ownLinks.Close()
 	for inode := range n.others {
 		n.drop(inode)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
 	"github.com/connectionsd/connectionsd/collector/sockdiag/sockdiagtest"
@@ -15,27 +16,49 @@ import (
 )
 
 // A dump of a namespace that has more sockets than half its buckets can pass one
-// over where others are closed meanwhile. If any may have been, a second dump
-// is made and has it; if none were, there is nothing to be made good.
+// over where others are closed meanwhile. If any may have been, further dumps are
+// made and have it; if none were, there is nothing to be made good.
 func TestPassedOver(t *testing.T) {
-	all := sockdiag.Only{}
-	part := sockdiag.NewOnly(&model.Filter{LocalPorts: []uint16{18080}})
+	type dumps = []sockdiagtest.Dump
+	whole, part := sockdiag.Only{}, sockdiag.NewOnly(&model.Filter{LocalPorts: []uint16{18080}})
+	listener, none := listenerOf(99), dumpOf()
 	for _, test := range []struct {
-		name string
-		// earlier are dumps of all before, then what the first and the second dump have.
-		earlier       [][]uint64
-		first, second []uint64
-		only          sockdiag.Only
-		buckets       int
-		want          []uint64
+		name    string
+		buckets int
+		earlier dumps // of all, one for each snapshot; what follows a nil is a snapshot of a part
+		only    sockdiag.Only
+		dumps   dumps // for the last snapshot; what is there beyond want is never made
+		want    []uint64
 	}{
-		{"one has come", [][]uint64{{1, 2, 3}}, []uint64{1, 2, 3, 4}, []uint64{1, 2, 3, 4, 5}, all, 4, []uint64{1, 2, 3, 4, 5}},
-		{"one has come and one has gone", [][]uint64{{1, 2, 3, 4}}, []uint64{1, 2, 5}, []uint64{1, 2, 4, 5}, all, 4, []uint64{1, 2, 5, 4}},
-		{"one has gone", [][]uint64{{1, 2, 3, 4}}, []uint64{1, 2, 3}, []uint64{1, 2, 3, 4}, all, 4, []uint64{1, 2, 3, 4}},
-		{"one had gone before", [][]uint64{{1, 2, 3, 4}, {1, 2, 3}}, []uint64{1, 2, 3}, []uint64{1, 2, 3, 4}, all, 4, []uint64{1, 2, 3, 4}},
-		{"a part", [][]uint64{{1, 2, 3}}, []uint64{1, 2, 3}, []uint64{2, 3, 4}, part, 4, []uint64{1, 2, 3, 4}},
-		{"none has come or gone", [][]uint64{{1, 2, 3}}, []uint64{1, 2, 3}, []uint64{9}, all, 4, []uint64{1, 2, 3}},
-		{"there are many buckets", [][]uint64{{1, 2, 3}}, []uint64{1, 2, 4}, []uint64{9}, all, 8, []uint64{1, 2, 4}},
+		{"one has come", 4, dumps{dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 3, 4), dumpOf(1, 2, 3, 4, 5)}, []uint64{1, 2, 3, 4, 5}},
+		{"one has come and one has gone", 4, dumps{dumpOf(1, 2, 3, 4)}, whole, dumps{dumpOf(1, 2, 5), dumpOf(1, 2, 4, 5)}, []uint64{1, 2, 5, 4}},
+		{"one has gone", 4, dumps{dumpOf(1, 2, 3, 4)}, whole, dumps{dumpOf(1, 2, 3), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 3, 4}},
+		{"one had gone before", 4, dumps{dumpOf(1, 2, 3, 4), dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 3), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 3, 4}},
+		{"one has come with a part", 4, dumps{dumpOf(1, 2, 3), nil, dumpOf(4)}, whole, dumps{dumpOf(1, 2, 4), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 4, 3}},
+		{
+			"one has gone, and a listener has come", 4,
+			dumps{dumpOf(1, 2, 3, 4)},
+			whole,
+			dumps{slices.Concat(listener[:1], dumpOf(1, 2, 3)), dumpOf(1, 2, 3, 4)},
+			[]uint64{99, 1, 2, 3, 4},
+		},
+		{"a part", 4, dumps{dumpOf(1, 2, 3)}, part, dumps{none, dumpOf(1, 2, 3), dumpOf(2, 3, 4)}, []uint64{1, 2, 3, 4}},
+		{"none has come or gone", 4, dumps{dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 3), dumpOf(9)}, []uint64{1, 2, 3}},
+		{"there are many buckets", 8, dumps{dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 4), dumpOf(9)}, []uint64{1, 2, 4}},
+		{
+			"there are many sockets in a bucket", 1,
+			dumps{dumpOf(1)},
+			whole,
+			dumps{dumpOf(1, 2, 3, 4, 5, 6, 7, 8, 9), dumpOf(10), dumpOf(11), dumpOf(12), dumpOf(13)},
+			[]uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+		},
+		{
+			"a further dump is broken off, and made again", 4,
+			dumps{dumpOf(1, 2, 3)},
+			whole,
+			dumps{slices.Concat(listener[:1], dumpOf(1, 2, 4)), brokenOff(1, 2, 4, 5), slices.Concat(listener[:1], dumpOf(1, 2, 3, 4, 6))},
+			[]uint64{99, 1, 2, 4, 3, 6},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var kernel sockdiagtest.Kernel
@@ -45,8 +68,9 @@ func TestPassedOver(t *testing.T) {
 			n.ownBuckets = buckets{n: test.buckets}
 			h := newHistory(model.NewConnectionIDs([16]byte{}))
 			snap := new(model.Snapshot)
-			dump := func(only sockdiag.Only) {
+			dump := func(only sockdiag.Only, of ...sockdiagtest.Dump) {
 				t.Helper()
+				kernel.Dumps = append(slices.Repeat(dumps{nil}, kernel.Begun()), of...)
 				var err error
 				h.begin(snap, only.All(), nil)
 				if snap.Sockets, err = n.dump(t.Context(), clock(), snap.Sockets[:0], only, h.unsettled, h.join); err != nil {
@@ -58,16 +82,18 @@ func TestPassedOver(t *testing.T) {
 					h.endPart()
 				}
 			}
-			for _, cookies := range test.earlier {
-				kernel.Show(dumpOf(cookies))
-				dump(all)
+			ofPart := false
+			for _, of := range test.earlier {
+				switch {
+				case of == nil:
+					ofPart = true
+				case ofPart:
+					dump(part, none, of)
+				default:
+					dump(whole, of)
+				}
 			}
-			kernel.Dumps = slices.Repeat([]sockdiagtest.Dump{nil}, kernel.Begun())
-			if !test.only.All() {
-				kernel.Dumps = append(kernel.Dumps, sockdiagtest.Sockets()) // of what listens
-			}
-			kernel.Dumps = append(kernel.Dumps, dumpOf(test.first), dumpOf(test.second))
-			dump(test.only)
+			dump(test.only, test.dumps...)
 			var got []uint64
 			for _, s := range snap.Sockets {
 				got = append(got, s.Cookie)
@@ -80,7 +106,7 @@ func TestPassedOver(t *testing.T) {
 }
 
 // dumpOf is a dump of connections with those cookies.
-func dumpOf(cookies []uint64) sockdiagtest.Dump {
+func dumpOf(cookies ...uint64) sockdiagtest.Dump {
 	var payloads [][]byte
 	for _, cookie := range cookies {
 		payloads = append(payloads, sockdiagtest.Payload(model.Socket{
@@ -88,4 +114,14 @@ func dumpOf(cookies []uint64) sockdiagtest.Dump {
 		}))
 	}
 	return sockdiagtest.Sockets(payloads...)
+}
+
+// listenerOf is a dump of one that listens.
+func listenerOf(cookie uint64) sockdiagtest.Dump {
+	return sockdiagtest.Sockets(sockdiagtest.Payload(model.Socket{Cookie: cookie, Family: model.IPv4, State: model.Listen, LocalPort: 18080}))
+}
+
+// brokenOff is a dump of connections that loses messages at the end.
+func brokenOff(cookies ...uint64) sockdiagtest.Dump {
+	return sockdiagtest.Dump{dumpOf(cookies...)[0], {Err: unix.ENOBUFS}}
 }

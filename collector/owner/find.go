@@ -116,8 +116,8 @@ func NewFinder(proc string) *Finder {
 // Find looks for the processes that hold the sockets in wanted. It appends each
 // one that holds any to dst, and notes the process's index in dst as the owner of
 // the socket. Of several owners the one with the lowest number counts, which among
-// a parent and its workers is the parent as a rule; but process 1, which keeps what
-// it has passed to a service, only where there is no other. Of the sockets of which every
+// a parent and its workers is the parent as a rule; but systemd as process 1, which
+// keeps what it has passed to a service, only where there is no other. Of the sockets of which every
 // owner is wanted the further ones are appended to shared.
 //
 // A process that leaves meanwhile, and one that this daemon may not look into,
@@ -126,6 +126,7 @@ func (f *Finder) Find(ctx context.Context, wanted *Wanted, dst []model.Owner, sh
 	looked := f.looked
 	f.looked, f.lookedSome = false, false
 	if wanted.Len() == 0 {
+		f.endInPlace()
 		f.last, f.look = memory{}, memory{}
 		return dst, shared, nil
 	}
@@ -167,7 +168,7 @@ func (f *Finder) find(ctx context.Context, s *search) error {
 		return err
 	}
 	f.several = f.several[:0]
-	for p := range f.look.firstLast {
+	for p := range f.inOrder {
 		s.begin()
 		for _, d := range f.look.of(*p) {
 			if d.known != gone && s.claim(d.inode) {
@@ -178,6 +179,24 @@ func (f *Finder) find(ctx context.Context, s *search) error {
 	}
 	slices.Sort(f.several)
 	return nil
+}
+
+// inOrder yields the processes of the look under way in the order in which they
+// claim sockets.
+func (f *Finder) inOrder(yield func(*process) bool) {
+	others := f.look.processes
+	firstLast := len(others) > 0 && others[0].pid == 1 && passesOn(f.proc)
+	if firstLast {
+		others = others[1:]
+	}
+	for i := range others {
+		if !yield(&others[i]) {
+			return
+		}
+	}
+	if firstLast {
+		yield(&f.look.processes[0])
+	}
 }
 
 // misses reports whether no owner was found of a socket that is not among those

@@ -141,13 +141,21 @@ func TestFind(t *testing.T) {
 			wanted: map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{own(20, "parent"), own(100, "worker")},
 		},
 		{
-			name: "process 1 has passed a socket to a service, and one to none",
+			name: "systemd as process 1 has passed a socket to a service, and one to none",
 			processes: []entry{
 				{"1", "systemd\n", fds("socket:[1]", "socket:[2]")},
 				{"20", "sshd\n", fds("socket:[1]")},
 				{"30", "worker\n", fds("socket:[1]")},
 			},
 			wanted: map[uint32]int32{1: 0, 2: 1}, owners: []model.Owner{own(20, "sshd"), own(1, "systemd")},
+		},
+		{
+			name: "process 1 is the parent of workers, as in a container",
+			processes: []entry{
+				{"1", "nginx\n", fds("socket:[1]", "socket:[2]")},
+				{"20", "nginx\n", fds("socket:[1]")},
+			},
+			wanted: map[uint32]int32{1: 0, 2: 0}, owners: []model.Owner{own(1, "nginx")},
 		},
 		{
 			name:      "one socket under two descriptors",

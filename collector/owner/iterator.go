@@ -98,12 +98,7 @@ func (it *Iterator) Find(ctx context.Context, wanted *Wanted, dst []model.Owner,
 		slices.SortStableFunc(it.records, byProcess)
 	}
 	s := search{wanted: wanted, owners: dst, shared: shared}
-	others := 0 // where the records of those begin that are not process 1
-	for others < len(it.records) && it.records[others].TGID <= 1 {
-		others++
-	}
-	s.claimAll(it.records[others:])
-	s.claimAll(it.records[:others]) // see memory.firstLast
+	s.claimRecords(it.records, passesOn("/proc"))
 	it.records = fit(it.records, len(it.records))
 	return s.owners, s.shared, nil
 }

@@ -138,13 +138,6 @@ func TestIteratorFind(t *testing.T) {
 			[]model.SharedListener{{Inode: 1, Owner: 1}},
 		},
 		{
-			"process 1 and a service",
-			[]taskfile.Record{held(1, 1), held(1, 2), held(nobody, 1), held(nobody, 3)},
-			map[uint32]int32{1: 0, 2: 1, 3: 0},
-			[]model.Owner{own(nobody, ""), own(1, comm("/proc", 1))},
-			[]model.SharedListener{{Inode: 1, Owner: 1}},
-		},
-		{
 			"several descriptors of one socket",
 			[]taskfile.Record{held(nobody, 1), held(nobody, 1), held(nobody+1, 1), held(nobody+1, 1)},
 			map[uint32]int32{1: 0},
@@ -177,6 +170,36 @@ func TestIteratorFind(t *testing.T) {
 		}
 		if diff := cmp.Diff(test.wanted, wanted.found(maps.Keys(test.wanted))); diff != "" {
 			t.Errorf("%s: inodes (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+// Of systemd as process 1 a socket is that it has passed to nobody.
+func TestClaimRecords(t *testing.T) {
+	records := []taskfile.Record{held(1, 1), held(1, 2), held(nobody, 1), held(nobody, 3)}
+	for _, test := range []struct {
+		firstLast bool
+		pids      []int32          // of the owners
+		want      map[uint32]int32 // the owner of each socket
+		shared    []model.SharedListener
+	}{
+		{false, []int32{1, nobody}, map[uint32]int32{1: 0, 2: 0, 3: 1}, []model.SharedListener{{Inode: 1, Owner: 1}}},
+		{true, []int32{nobody, 1}, map[uint32]int32{1: 0, 2: 1, 3: 0}, []model.SharedListener{{Inode: 1, Owner: 1}}},
+	} {
+		s := search{wanted: wantingEvery(1, 2, 3)}
+		s.claimRecords(records, test.firstLast)
+		var pids []int32
+		for _, o := range s.owners {
+			pids = append(pids, o.PID)
+		}
+		if diff := cmp.Diff(test.pids, pids); diff != "" {
+			t.Errorf("%v: owners (-want +got):\n%s", test.firstLast, diff)
+		}
+		if diff := cmp.Diff(test.want, s.wanted.found(maps.Keys(test.want))); diff != "" {
+			t.Errorf("%v: sockets (-want +got):\n%s", test.firstLast, diff)
+		}
+		if diff := cmp.Diff(test.shared, s.shared); diff != "" {
+			t.Errorf("%v: further owners (-want +got):\n%s", test.firstLast, diff)
 		}
 	}
 }

@@ -87,23 +87,6 @@ func (m *memory) find(p process) (process, bool) {
 // of returns the descriptors of a process.
 func (m *memory) of(p process) []descriptor { return m.descriptors[p.begin:p.end] }
 
-// firstLast yields process 1 after all others: systemd keeps a descriptor of each
-// socket that it passes to a service, and the service is who answers there.
-func (m *memory) firstLast(yield func(*process) bool) {
-	others := m.processes
-	if len(others) > 0 && others[0].pid == 1 {
-		others = others[1:]
-	}
-	for i := range others {
-		if !yield(&others[i]) {
-			return
-		}
-	}
-	if len(others) < len(m.processes) {
-		yield(&m.processes[0])
-	}
-}
-
 // position is a place in the order of a memory: behind that descriptor of that
 // process, whether or not they are there.
 type position struct {

@@ -14,7 +14,8 @@ import (
 )
 
 // search joins the sockets that are wanted with the processes that hold them.
-// It is told of the processes by ascending number, and of process 1 last.
+// It is told of the processes by ascending number, but of process 1 last where
+// passesOn says so.
 type search struct {
 	wanted *Wanted
 	owners []model.Owner
@@ -50,6 +51,22 @@ func (s *search) claim(inode uint32) (again bool) {
 		s.held = true
 	}
 	return true
+}
+
+// passesOn reports whether process 1 is systemd, which keeps a descriptor of each
+// socket that it passes to a service: the service is who answers there. Any other
+// process 1 is like the first of its workers.
+func passesOn(proc string) bool { return comm(proc, 1) == "systemd" }
+
+// claimRecords claims what the records say, which are in the order of their
+// processes, but with firstLast those of process 1 at the end.
+func (s *search) claimRecords(records []taskfile.Record, firstLast bool) {
+	others := 0
+	for firstLast && others < len(records) && records[others].TGID <= 1 {
+		others++
+	}
+	s.claimAll(records[others:])
+	s.claimAll(records[:others])
 }
 
 // claimAll claims what the records say, which are in the order of their

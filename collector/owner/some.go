@@ -98,7 +98,7 @@ func (d *descriptor) endLook() {
 
 // findSome finds the owners by the look under way.
 func (f *Finder) findSome(ctx context.Context, s *search) error {
-	for p := range f.look.firstLast {
+	for p := range f.inOrder {
 		if f.held != nil && p.skipped && p.open <= few && f.holdsWanted(*p, s.wanted) {
 			if err := f.listHeld(ctx, p); err != nil {
 				return err
@@ -185,7 +185,7 @@ func (f *Finder) rememberSome() {
 	}
 	f.look.forget()
 	f.look.fit(&f.last)
-	f.pids = fit(f.pids, len(f.pids))
+	f.pids, f.verified = fit(f.pids, len(f.pids)), fit(f.verified, len(f.verified))
 }
 
 // forget forgets a process, so that the next look reads all that it has.

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/connectionsd/connectionsd/test/malformed"
-	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
 func TestMalformedVerdicts(t *testing.T) {
@@ -230,21 +229,6 @@ func TestShortened(t *testing.T) {
 	} {
 		if got := shortened(tc.err); got != tc.want {
 			t.Errorf("%v: %q, want %q", tc.err, got, tc.want)
-		}
-	}
-}
-
-func TestPercentile(t *testing.T) {
-	hundred := make([]int, 100)
-	for i := range hundred {
-		hundred[i] = 100 - i
-	}
-	for _, tc := range []struct {
-		values  []int
-		p, want int
-	}{{nil, 99, 0}, {[]int{7}, 99, 7}, {hundred, 99, 100}, {hundred, 50, 51}, {[]int{3, 1, 2}, 100, 3}} {
-		if got := measuring.Percentile(tc.values, tc.p); got != tc.want {
-			t.Errorf("percentile %d of %d values: %d, want %d", tc.p, len(tc.values), got, tc.want)
 		}
 	}
 }
