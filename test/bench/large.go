@@ -159,7 +159,7 @@ func largeTimes(ctx context.Context, o options, connections int, found *section)
 	for _, r := range fewRequests {
 		fewTasks = append(fewTasks, r.task())
 	}
-	fewRuns := 3 * o.runs // they are short
+	fewRuns := 12 * o.runs // they are short, and what a walk takes varies by more than what is asked for
 	fewRows, err := measureFew(fewRuns, walk, fewTasks)
 	if err != nil {
 		return err
