@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/connectionsd/connectionsd/collector/sockdiag"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -214,7 +215,7 @@ func TestPace(t *testing.T) {
 func TestBeginSample(t *testing.T) {
 	var spent time.Duration
 	var fails error
-	c := New(Options{Spent: func() (time.Duration, error) { return spent, fails }})
+	c := New(Options{Dumper: sockdiag.New(nil, nil, 0), Spent: func() (time.Duration, error) { return spent, fails }})
 	begin := func(what string, wantCost time.Duration, wantOK bool) {
 		t.Helper()
 		if cost, ok := c.beginSample(); ok != wantOK || ok && cost != wantCost {
