@@ -105,20 +105,32 @@ func TestDirectionIsLookedAtAgain(t *testing.T) {
 			Cookie: 1, NetNS: 1, State: state, Family: model.IPv4, LocalPort: 18080, InfoLen: 248, Seen: time.Hour, BytesSent: sent, BytesAcked: acked,
 		}
 	}
+	// Data of one byte was sent between the reading of the queue and of the counters,
+	// which then look like those of an end that accepted.
+	moving := func(acked uint64) *model.Socket {
+		s := socket(model.Established, acked)
+		s.Unacked = 1
+		return &s
+	}
 	for _, test := range []struct {
 		name           string
+		first          *model.Socket // nil: at rest, with the counters of one that opened
 		listens, found bool
 		now            model.Socket
 		err            error
 		want           bool
 		asked          int // in two dumps that say the same
 	}{
-		{"accepted, its FIN is acknowledged by now", true, true, socket(model.FinWait2, sent+1), nil, true, 2},
-		{"opened from the port of a listener: certain at once", true, true, socket(model.Established, sent+1), nil, false, 1},
-		{"opened from there, its FIN is acknowledged by now", true, true, socket(model.FinWait2, sent+2), nil, false, 2},
-		{"gone", true, false, model.Socket{}, nil, true, 2},
-		{"it cannot be looked up: the next dump says the same", true, false, model.Socket{}, errors.New("no"), false, 1},
-		{"opened, and nobody listens", false, false, model.Socket{}, nil, false, 0},
+		{"accepted, its FIN is acknowledged by now", nil, true, true, socket(model.FinWait2, sent+1), nil, true, 2},
+		{"opened from the port of a listener: certain at once", nil, true, true, socket(model.Established, sent+1), nil, false, 1},
+		{"opened from there, its FIN is acknowledged by now", nil, true, true, socket(model.FinWait2, sent+2), nil, false, 2},
+		{"gone", nil, true, false, model.Socket{}, nil, true, 2},
+		{"it cannot be looked up: the next dump says the same", nil, true, false, model.Socket{}, errors.New("no"), false, 1},
+		{"opened, and nobody listens", nil, false, false, model.Socket{}, nil, false, 0},
+		{"opened, and a byte was sent meanwhile", moving(sent), false, true, socket(model.Established, sent+1), nil, false, 1},
+		{"accepted from a listener that has gone, and a byte is on its way", moving(sent), false, true, *moving(sent), nil, true, 1},
+		{"accepted, and a byte was acknowledged meanwhile", moving(sent + 1), true, true, socket(model.Established, sent), nil, true, 1},
+		{"moving, and gone", moving(sent), false, false, model.Socket{}, nil, true, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHistory(model.NewConnectionIDs([16]byte{}))
@@ -128,7 +140,11 @@ func TestDirectionIsLookedAtAgain(t *testing.T) {
 				if test.listens {
 					snap.Sockets = append(snap.Sockets, model.Socket{Cookie: 2, NetNS: 1, State: model.Listen, Family: model.IPv4, LocalPort: 18080})
 				}
-				snap.Sockets = append(snap.Sockets, socket(model.Established, sent+1))
+				first := socket(model.Established, sent+1)
+				if test.first != nil {
+					first = *test.first
+				}
+				snap.Sockets = append(snap.Sockets, first)
 				h.begin(snap, true, func(*model.Socket) (model.Socket, bool, error) {
 					asked++
 					return test.now, test.found, test.err

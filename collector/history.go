@@ -205,7 +205,7 @@ func (h *history) direct(e *entry, s *model.Socket, known bool) {
 		e.certainty = certain
 		return
 	}
-	incoming, state, c := h.direction(s)
+	incoming, state, c := h.direction(s, known)
 	// A later guess is no better than the first, which was made when the listener
 	// was likelier to be there still.
 	if !known || c != guessed {
@@ -215,16 +215,24 @@ func (h *history) direct(e *entry, s *model.Socket, known bool) {
 }
 
 // direction tells the direction of a socket, and the state that it was told in.
-// Where the counters say that this end opened the connection, and it has the
-// address of a listener, most likely a FIN was acknowledged while the kernel
-// read it. Then it is looked up once more, which costs some 20 µs.
-func (h *history) direction(s *model.Socket) (incoming bool, state model.TCPState, c certainty) {
+// known is whether an earlier dump had it. Where what the counters say and
+// who listens contradict each other, most likely a FIN or data were sent or
+// acknowledged while the kernel read the socket. Then it is looked up once more,
+// which costs some 20 µs.
+func (h *history) direction(s *model.Socket, known bool) (incoming bool, state model.TCPState, c certainty) {
 	incoming, c = direction(s, h.listeners)
-	if c != told || incoming || h.again == nil || !h.listeners.accepts(s) {
+	accepts := h.listeners.accepts(s)
+	moving := c == guessed && incoming != accepts && !known // a later guess does not count
+	if h.again == nil || !moving && !(c == told && !incoming && accepts) {
 		return incoming, s.State, c
 	}
 	now, found, err := h.again(s)
 	switch {
+	case moving && (err != nil || !found):
+		return incoming, s.State, guessed
+	case moving:
+		incoming, c = direction(&now, h.listeners)
+		return incoming, now.State, c
 	case err != nil: // the next dump will tell
 		return false, s.State, told
 	case !found:
