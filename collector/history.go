@@ -221,9 +221,8 @@ func (h *history) direct(e *entry, s *model.Socket, known bool) {
 // which costs some 20 µs.
 func (h *history) direction(s *model.Socket, known bool) (incoming bool, state model.TCPState, c certainty) {
 	incoming, c = direction(s, h.listeners)
-	accepts := h.listeners.accepts(s)
-	moving := c == guessed && incoming != accepts && !known // a later guess does not count
-	if h.again == nil || !moving && !(c == told && !incoming && accepts) {
+	moving := c == guessed && !known // a later guess does not count
+	if h.again == nil || !moving && (c != told || incoming) || incoming == h.listeners.accepts(s) {
 		return incoming, s.State, c
 	}
 	now, found, err := h.again(s)
