@@ -18,18 +18,24 @@ func TestDumps(t *testing.T) {
 	for _, test := range []struct {
 		buckets buckets
 		all     int
+		pieces  int
 		want    int
 	}{
-		{buckets{n: 64, sockets: 32}, 1000, 1},
-		{buckets{n: 64, sockets: 33}, 33, 2},
-		{buckets{n: 64, sockets: 512}, 512, 2},
-		{buckets{n: 64, sockets: 513}, 513, 4},
-		{buckets{n: 64, shared: true, sockets: 1}, 33, 2},
-		{buckets{n: 64, shared: true, sockets: 1}, 513, 4},
-		{buckets{sockets: 1 << 20}, 1 << 20, 1}, // how many buckets is not known
+		{buckets{n: 64, sockets: 32}, 1000, 1, 1},
+		{buckets{n: 64, sockets: 33}, 33, 1, 2},
+		{buckets{n: 64, sockets: 512}, 512, 1, 2},
+		{buckets{n: 64, sockets: 513}, 513, 1, 4},
+		{buckets{n: 64, shared: true, sockets: 1}, 33, 1, 2},
+		{buckets{n: 64, shared: true, sockets: 1}, 513, 1, 4},
+		{buckets{n: 1 << 18, sockets: 1000}, 1000, 1, 1},
+		{buckets{n: 1 << 18, sockets: 1000}, 1000, 2, 2},
+		{buckets{n: 1 << 18, sockets: 8193}, 8193, 200, 1},
+		{buckets{n: 64, sockets: 513}, 513, 20, 4},
+		{buckets{sockets: 1 << 20}, 1 << 20, 1, 1}, // how many buckets is not known
+		{buckets{sockets: 100}, 100, 2, 2},
 	} {
-		if got := test.buckets.dumps(test.all); got != test.want {
-			t.Errorf("%+v, of %d: %d, want %d", test.buckets, test.all, got, test.want)
+		if got := test.buckets.dumps(test.all, test.pieces); got != test.want {
+			t.Errorf("%+v, of %d, in %d: %d, want %d", test.buckets, test.all, test.pieces, got, test.want)
 		}
 	}
 }

@@ -126,6 +126,7 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 	if err != nil || only == sockdiag.OnlyListeners() {
 		return dst, err
 	}
+	pieces := d.Pieces()
 	fewer := true
 	if only.All() {
 		in.sockets = len(dst) - before
@@ -135,7 +136,7 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 	if !fewer && !unsettled() {
 		return dst, nil
 	}
-	for range in.dumps(max(n.total, len(dst))) - 1 {
+	for range in.dumps(max(n.total, len(dst)), pieces) - 1 {
 		if dst, err = d.Dump(ctx, dst, only, join); err != nil {
 			return dst, err
 		}

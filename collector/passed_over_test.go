@@ -15,7 +15,7 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// A dump of a namespace that has more sockets than half its buckets can pass one
+// A dump of a namespace that has more sockets than half its buckets, or one that comes in several datagrams, can pass one
 // over where others are closed meanwhile. If any may have been, further dumps are
 // made and have it; if none were, there is nothing to be made good.
 func TestPassedOver(t *testing.T) {
@@ -45,6 +45,27 @@ func TestPassedOver(t *testing.T) {
 		{"a part", 4, dumps{dumpOf(1, 2, 3)}, part, dumps{none, dumpOf(1, 2, 3), dumpOf(2, 3, 4)}, []uint64{1, 2, 3, 4}},
 		{"none has come or gone", 4, dumps{dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 3), dumpOf(9)}, []uint64{1, 2, 3}},
 		{"there are many buckets", 8, dumps{dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 4), dumpOf(9)}, []uint64{1, 2, 4}},
+		{
+			"there are many buckets, and several datagrams", 1000,
+			dumps{dumpOf(1, 2, 3)},
+			whole,
+			dumps{inTwo(dumpOf(1, 2), dumpOf(4)), dumpOf(1, 2, 3, 4)},
+			[]uint64{1, 2, 4, 3},
+		},
+		{
+			"several datagrams, and none has come or gone", 1000,
+			dumps{dumpOf(1, 2, 3)},
+			whole,
+			dumps{inTwo(dumpOf(1, 2), dumpOf(3)), dumpOf(9)},
+			[]uint64{1, 2, 3},
+		},
+		{
+			"a part in several datagrams", 1000,
+			dumps{dumpOf(1, 2, 3)},
+			part,
+			dumps{none, inTwo(dumpOf(1), dumpOf(3)), dumpOf(1, 2, 3)},
+			[]uint64{1, 3, 2},
+		},
 		{
 			"there are many sockets in a bucket", 1,
 			dumps{dumpOf(1)},
@@ -114,6 +135,11 @@ func dumpOf(cookies ...uint64) sockdiagtest.Dump {
 		}))
 	}
 	return sockdiagtest.Sockets(payloads...)
+}
+
+// inTwo is a dump whose sockets come in two datagrams.
+func inTwo(first, second sockdiagtest.Dump) sockdiagtest.Dump {
+	return slices.Concat(first[:1], second)
 }
 
 // listenerOf is a dump of one that listens.
