@@ -87,6 +87,8 @@ type Collector struct {
 	processes  *process.Reader
 	// wanted are the sockets that owners are looked for; kept for its memory.
 	wanted owner.Wanted
+	// foreseen are those that requests for some of the sockets found lately.
+	foreseen []foreseen
 	// latest is how many sockets the latest dump had.
 	latest int
 	pace   pace
@@ -435,26 +437,26 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, som
 		snap, err = c.collectScope(ctx, f.want.Scope)
 		some = err == nil
 	}
-	look := func() error { return nil }
+	look, ahead := func() error { return nil }, (*model.Snapshot)(nil)
 	if errors.Is(err, errAmongAll) {
-		if f.want.Owners {
+		some = !f.only.All()
+		switch {
+		case f.want.Owners && some:
+			look = c.lookAhead(ctx, f.only, f.want, &ahead)
+		case f.want.Owners:
 			look = c.look(ctx, f.only)
 		}
-		some = !f.only.All()
 		snap, took, err = c.collect(ctx, f.only, f)
 	}
 	f.times.Dumped = time.Now()
 	ownersErr := look()
 	if err == nil {
 		c.joinInterfaces(snap, f.want.Listeners)
-		if f.want.Owners && ownersErr == nil {
-			ownersErr = c.joinOwners(ctx, snap, f.want.ListenerOwners, some)
+		if ownersErr == nil && !takeOver(snap, ahead) {
+			ownersErr = c.joinAll(ctx, snap, f.want, some)
 		}
-		if f.want.Listeners {
-			c.joinPrograms(snap)
-		}
-		if f.want.Containers {
-			c.containers.join(snap)
+		if f.want.Owners && took > 0 { // no scope by itself
+			c.foresee(f.only, snap)
 		}
 	}
 	if snap == nil {
@@ -478,6 +480,25 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, som
 	}
 	close(f.done)
 	return took, some
+}
+
+// joinAll joins what comes from processes.
+func (c *Collector) joinAll(ctx context.Context, snap *model.Snapshot, want Want, some bool) (err error) {
+	if want.Owners {
+		err = c.joinOwners(ctx, snap, want.ListenerOwners, some)
+	}
+	c.joinProcesses(snap, want)
+	return err
+}
+
+// joinProcesses joins what is known of the owners.
+func (c *Collector) joinProcesses(snap *model.Snapshot, want Want) {
+	if want.Listeners {
+		c.joinPrograms(snap)
+	}
+	if want.Containers {
+		c.containers.join(snap)
+	}
 }
 
 // stopped says of an error that it is only the end of Run, if it is.

@@ -37,24 +37,34 @@ func (c *Collector) look(ctx context.Context, only sockdiag.Only) (wait func() e
 // known, never a wrong one, since the kernel does not use an inode number of
 // sockfs again soon.
 func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfListeners, some bool) error {
-	find := c.options.Owners.Find
-	if some {
-		find = c.options.Owners.FindSome
-	}
-	c.wanted.Reset(len(snap.Sockets))
-	c.wantOwners(snap, allOfListeners)
-	var err error
-	snap.Owners, snap.Shared, err = find(ctx, &c.wanted, snap.Owners, snap.Shared)
+	err := c.findOwners(ctx, snap, allOfListeners, some)
 	if errors.Is(err, owner.ErrChanged) {
 		err = c.findAmongAll(ctx, snap, allOfListeners)
 	}
 	if err != nil {
 		return fmt.Errorf("find the owners of the sockets: %w", err)
 	}
+	c.setOwners(snap)
+	return nil
+}
+
+// findOwners finds them. The error is owner.ErrChanged where it takes
+// findAmongAll.
+func (c *Collector) findOwners(ctx context.Context, snap *model.Snapshot, allOfListeners, some bool) (err error) {
+	find := c.options.Owners.Find
+	if some {
+		find = c.options.Owners.FindSome
+	}
+	c.wanted.Reset(len(snap.Sockets))
+	c.wantOwners(snap, allOfListeners)
+	snap.Owners, snap.Shared, err = find(ctx, &c.wanted, snap.Owners, snap.Shared)
+	return err
+}
+
+func (c *Collector) setOwners(snap *model.Snapshot) {
 	for i := range snap.Sockets {
 		snap.Known[i].Owner = c.wanted.Owner(snap.Sockets[i].Inode)
 	}
-	return nil
 }
 
 func (c *Collector) wantOwners(snap *model.Snapshot, allOfListeners bool) {
