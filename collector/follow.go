@@ -23,9 +23,9 @@ type boarded struct {
 // Follow is as Snapshot, for those who can begin to read before the dump has
 // ended: with a hundred thousand sockets that saves the time that the reading
 // takes. Of what filter says, unless it is nil, the kernel looks at the states,
-// the ports and the remote addresses: the snapshot has all listening sockets,
-// and at least the connections that filter selects. Close must be called in the
-// end.
+// the ports and the remote addresses: the snapshot has at least the connections
+// that filter selects and, where owners or listeners are wanted, all sockets that
+// listen. Close must be called in the end.
 func (c *Collector) Follow(want Want, filter *model.Filter) (*Following, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,6 +46,12 @@ func (c *Collector) followLocked(want Want, filter *model.Filter) (*boarded, err
 	var only sockdiag.Only
 	if filter != nil {
 		only = sockdiag.NewOnly(filter)
+	}
+	if want == (Want{}) {
+		// One dump less, and nobody asks for the other listeners.
+		if both, ok := only.WithListeners(); ok {
+			only = both
+		}
 	}
 	f, err := c.boardLocked(want, only)
 	if err != nil {

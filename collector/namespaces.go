@@ -109,14 +109,14 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 	return dst, nil
 }
 
-// dumpOne appends the sockets of one namespace. Where it is not to have all, it
-// has the listening ones first, as a dump of all has: they tell who opened the
+// dumpOne appends the sockets of one namespace. Where only says none of those that
+// listen, it has them first, as a dump of all has: they tell who opened the
 // connections. Where sockets can pass each other over, and some may have been
 // closed meanwhile, it makes several dumps, of which join takes out what is
 // repeated. Of a part nobody can tell whether some were closed.
 func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	before := len(dst)
-	if !only.All() && only != sockdiag.OnlyListeners() {
+	if !only.HasListeners() {
 		var err error
 		if dst, err = d.Dump(ctx, dst, sockdiag.OnlyListeners(), join); err != nil {
 			return dst, err

@@ -21,6 +21,7 @@ type Only struct {
 	// (inet_diag_dump_icsk in net/ipv4/inet_diag.c).
 	localPort, remotePort uint16
 	bytecode              string // INET_DIAG_REQ_BYTECODE
+	listeners             bool   // states has LISTEN because of WithListeners
 }
 
 // NewOnly returns the Only of the connections for what a filter says of states,
@@ -57,6 +58,23 @@ func (o Only) All() bool { return o == Only{} }
 // OnlyListeners is the Only of the listening sockets, which costs no walk of the
 // table of connections.
 func OnlyListeners() Only { return Only{states: model.States(model.Listen)} }
+
+// WithListeners returns the Only of the connections of o and of the sockets that
+// listen where they may have been accepted, and false if one dump cannot have
+// both: who has accepted a connection listens on its local port, and o must say
+// that port, and nothing that no listener has.
+func (o Only) WithListeners() (Only, bool) {
+	if o.localPort == 0 || o.remotePort != 0 || o.bytecode != "" {
+		return o, false
+	}
+	o.states |= model.States(model.Listen)
+	o.listeners = true
+	return o, true
+}
+
+// HasListeners reports whether a dump of o has those that listen too, as far as
+// they are of use.
+func (o Only) HasListeners() bool { return o.All() || o == OnlyListeners() || o.listeners }
 
 // Operations of inet_diag_bc_op (include/uapi/linux/inet_diag.h).
 const (

@@ -108,6 +108,27 @@ func TestOnly(t *testing.T) {
 	if o := NewOnly(&model.Filter{LocalPorts: []uint16{1}}); o.states.Has(model.Listen) || !o.states.Has(model.SynRecv) {
 		t.Errorf("states %b for a port, want those of connections", o.states)
 	}
+	for _, test := range []struct {
+		filter model.Filter
+		want   bool
+	}{
+		{model.Filter{LocalPorts: []uint16{1}}, true},
+		{model.Filter{LocalPorts: []uint16{1}, States: model.States(model.Established)}, true},
+		{model.Filter{LocalPorts: []uint16{1, 2}}, false},
+		{model.Filter{RemotePorts: []uint16{1}}, false},
+		{model.Filter{LocalPorts: []uint16{1}, RemotePorts: []uint16{1}}, false},
+		{model.Filter{LocalPorts: []uint16{1}, RemoteAddresses: []netip.Prefix{netip.MustParsePrefix("::1/128")}}, false},
+		{model.Filter{States: model.States(model.Established)}, false},
+	} {
+		o := NewOnly(&test.filter)
+		both, ok := o.WithListeners()
+		if ok != test.want || both.HasListeners() != test.want || o.HasListeners() || both.states.Has(model.Listen) != test.want || (both == o) == test.want {
+			t.Errorf("%+v with listeners: %+v, %v, want %v", test.filter, both, ok, test.want)
+		}
+	}
+	if !OnlyListeners().HasListeners() || !(Only{}).HasListeners() {
+		t.Error("those that listen alone, or all sockets, have none that listen")
+	}
 	first, second := NewOnly(&model.Filter{LocalPorts: []uint16{1, 2}}), NewOnly(&model.Filter{LocalPorts: []uint16{1, 2}})
 	if first != second || first == NewOnly(&model.Filter{RemotePorts: []uint16{1, 2}}) {
 		t.Error("what asks for the same is not equal, or what does not is")
