@@ -20,10 +20,10 @@ const bucketsPath = "/proc/sys/net/ipv4/tcp_ehash_entries"
 // datagram is full, and after each 16 sockets (inet_diag_dump_icsk in
 // net/ipv4/inet_diag.c). If a socket that it has passed is closed meanwhile, the
 // next one moves up and is passed over. With some sockets in each bucket, where
-// connections are closed all the time, that happens often. With few in a bucket
-// it takes two in the one where a datagram ends: of eight million connections on
-// a host with 5,000 closed a second, one was passed over. Two dumps hardly ever
-// pass over the same, unless manyInOne says so.
+// connections are closed all the time, that happens often. With few, two must be
+// in the bucket where a datagram ends: of eight million connections on a host with
+// 5,000 closed a second, one was passed over. Two dumps hardly ever pass over the
+// same, unless manyInOne says so.
 type buckets struct {
 	n      int // 0: not known
 	shared bool
@@ -59,17 +59,18 @@ func parseBuckets(s string) (n int, shared bool) {
 // one in each.
 const manyInOne = 8
 
-// worthAnother is how many sockets there can be where a dump is made again for
-// what is passed over with few in each bucket. It takes some 15 ms for so many,
-// and with a hundred thousand as long as all else that a request takes.
+// worthAnother is how many sockets a namespace, or all that share its buckets, can
+// have where a dump is made again for what is passed over with few in each
+// bucket. It takes some 15 ms for so many, and with a hundred thousand as long as
+// all else that a request takes.
 const worthAnother = 8192
 
 // dumps returns how many dumps it takes that none is passed over, if any are
 // closed meanwhile. all is how many sockets all namespaces have together, and
-// pieces in how many datagrams those of the first dump came. Where
+// inPieces whether those of the first dump came in several datagrams. Where
 // 64 buckets have 20 sockets each, and 5,000 a second are opened and closed, two
 // dumps pass over one of half a million, and four none.
-func (b *buckets) dumps(all, pieces int) int {
+func (b *buckets) dumps(all int, inPieces bool) int {
 	sockets := b.sockets
 	if b.shared {
 		sockets = all
@@ -77,7 +78,7 @@ func (b *buckets) dumps(all, pieces int) int {
 	switch {
 	case b.n > 0 && sockets > manyInOne*b.n:
 		return 4
-	case b.n > 0 && sockets > b.n/2, pieces > 1 && sockets <= worthAnother:
+	case b.n > 0 && sockets > b.n/2, inPieces && sockets <= worthAnother:
 		return 2
 	default:
 		return 1

@@ -75,6 +75,7 @@ type OwnerFinder interface {
 	Look(ctx context.Context) error
 	LookSome(ctx context.Context) error
 	FindSome(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
+	FindRemembered(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 	Find(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
 }
 
@@ -89,8 +90,10 @@ type Collector struct {
 	wanted owner.Wanted
 	// foreseen are those that requests for some of the sockets found lately.
 	foreseen []foreseen
-	// latest is how many sockets the latest dump had.
+	// latest is how many sockets the latest dump had, and shared whether several
+	// waited for the latest that was asked for.
 	latest int
+	shared bool
 	pace   pace
 	// wake tells Run of a pending flight, and freed of a snapshot that nobody
 	// reads any more.
@@ -363,8 +366,8 @@ const shortDump = 4096
 // the dump is most of what a request costs. Then the processor is offered to
 // whoever waits for it, another thread or a client on the same host, which the
 // kernel would let wait for this one's turn to end: without that it is up to 4 ms
-// (a tick), and the slowest of a hundred answers takes half as long again. Where
-// nobody else is there to run both take no time.
+// (a tick), and the slowest of a hundred answers takes half as long again. That
+// gives way to all who wait, and so is done only where clients share dumps.
 func (c *Collector) letOthersRun() {
 	if c.latest > shortDump {
 		return
@@ -373,7 +376,9 @@ func (c *Collector) letOthersRun() {
 	for range times {
 		runtime.Gosched()
 	}
-	_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // it does not fail
+	if c.shared {
+		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // it does not fail
+	}
 }
 
 // hasRoom reports whether another snapshot can be made.
@@ -421,6 +426,7 @@ func (c *Collector) board() *flight {
 			c.wakeUp()
 		}
 		f.boarded = f.waiting
+		c.shared = f.boarded > 1
 		return f
 	}
 	return nil
@@ -438,6 +444,7 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, som
 		some = err == nil
 	}
 	look, ahead := func() error { return nil }, (*model.Snapshot)(nil)
+	byItself := err == nil
 	if errors.Is(err, errAmongAll) {
 		some = !f.only.All()
 		switch {
@@ -455,7 +462,7 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, som
 		if ownersErr == nil && !takeOver(snap, ahead) {
 			ownersErr = c.joinAll(ctx, snap, f.want, some)
 		}
-		if f.want.Owners && took > 0 { // no scope by itself
+		if f.want.Owners && !byItself {
 			c.foresee(f.only, snap)
 		}
 	}
@@ -531,7 +538,9 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 		}
 	}()
 	c.history.begin(snap, only.All(), c.again(ctx))
-	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.history.unsettled, c.join(f, snap))
+	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], dumping{
+		only: only, read: f != nil, unsettled: c.history.unsettled, join: c.join(f, snap),
+	})
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()

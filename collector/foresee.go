@@ -16,6 +16,7 @@ import (
 type foreseen struct {
 	only    sockdiag.Only
 	sockets []model.Socket
+	steady  bool // the request before had the same
 }
 
 // How many requests' sockets are kept, and how many sockets of each.
@@ -29,10 +30,10 @@ func (c *Collector) foresee(only sockdiag.Only, snap *model.Snapshot) {
 	if only.All() {
 		return
 	}
-	var kept []model.Socket
+	var before []model.Socket
 	c.foreseen = slices.DeleteFunc(c.foreseen, func(f foreseen) bool {
 		if f.only == only {
-			kept = f.sockets
+			before = f.sockets
 		}
 		return f.only == only
 	})
@@ -42,21 +43,22 @@ func (c *Collector) foresee(only sockdiag.Only, snap *model.Snapshot) {
 	if len(c.foreseen) == maxForeseen {
 		c.foreseen = slices.Delete(c.foreseen, 0, 1) // asked for the longest ago
 	}
-	c.foreseen = append(c.foreseen, foreseen{only, append(kept[:0], snap.Sockets...)})
+	_, steady := places(snap.Sockets, before)
+	c.foreseen = append(c.foreseen, foreseen{only, append(before[:0], snap.Sockets...), steady})
 }
 
 // lookAhead looks at the processes while the dump of what only says goes on, and
 // joins the sockets that it had the last time with all that want says of
 // processes. To find twenty of a hundred thousand the kernel takes twenty
-// milliseconds, in which a second processor has nothing to do; then their owners
-// and what is known of those take one more, a third of it for /proc
-// (docs/performance.md).
+// milliseconds, in which a second processor may have nothing to do; after it they
+// would take one or two more. It is not done where the kernel is quick, nor where
+// other sockets come and go all the time: then it would be done twice.
 //
 // The returned function waits for it; ahead is then a snapshot of those sockets,
 // or nil.
 func (c *Collector) lookAhead(ctx context.Context, only sockdiag.Only, want Want, ahead **model.Snapshot) (wait func() error) {
 	at := slices.IndexFunc(c.foreseen, func(f foreseen) bool { return f.only == only })
-	if at < 0 {
+	if at < 0 || !c.foreseen[at].steady || c.latest <= shortDump {
 		return c.look(ctx, only)
 	}
 	sockets := c.foreseen[at].sockets
@@ -71,7 +73,7 @@ func (c *Collector) lookAhead(ctx context.Context, only sockdiag.Only, want Want
 			snap.Known[i] = model.Known{Owner: model.NoOwner, Container: model.NoContainer}
 		}
 		// Where it fails they are looked for once more, after the dump.
-		if err := c.findOwners(ctx, snap, want.ListenerOwners, true); err == nil {
+		if err := c.findOwners(ctx, snap, want.ListenerOwners, c.options.Owners.FindRemembered); err == nil {
 			c.setOwners(snap)
 			c.joinProcesses(snap, want)
 			*ahead = snap
@@ -84,26 +86,43 @@ func (c *Collector) lookAhead(ctx context.Context, only sockdiag.Only, want Want
 // takeOver gives snap what ahead has of processes, if that is of the same
 // sockets.
 func takeOver(snap, ahead *model.Snapshot) bool {
-	if ahead == nil || len(ahead.Sockets) != len(snap.Sockets) {
+	if ahead == nil {
 		return false
 	}
-	at := make(map[socketKey]int, len(ahead.Sockets))
-	for i := range ahead.Sockets {
-		s := &ahead.Sockets[i]
-		at[socketKey{s.Cookie, s.NetNS}] = i
+	at, same := places(snap.Sockets, ahead.Sockets)
+	if !same {
+		return false
 	}
 	for i := range snap.Sockets {
-		s := &snap.Sockets[i]
-		j, found := at[socketKey{s.Cookie, s.NetNS}]
-		if !found || ahead.Sockets[j].Inode != s.Inode || ahead.Sockets[j].State.IsConnection() != s.State.IsConnection() {
-			return false
-		}
-	}
-	for i := range snap.Sockets {
-		s, known := &snap.Sockets[i], &snap.Known[i]
-		from := &ahead.Known[at[socketKey{s.Cookie, s.NetNS}]]
+		known, from := &snap.Known[i], &ahead.Known[at[i]]
 		known.Owner, known.Container, known.ForwardsTo = from.Owner, from.Container, from.ForwardsTo
 	}
 	snap.Owners, snap.Shared, snap.Containers = ahead.Owners, ahead.Shared, ahead.Containers
 	return true
+}
+
+// places returns at which index of others each of sockets is, and whether those
+// are the same and no more: in all that a look at processes goes by.
+func places(sockets, others []model.Socket) (at []int, same bool) {
+	if len(sockets) != len(others) {
+		return nil, false
+	}
+	index := make(map[socketKey]int, len(others))
+	for i := range others {
+		index[socketKey{others[i].Cookie, others[i].NetNS}] = i
+	}
+	at = make([]int, len(sockets))
+	for i := range sockets {
+		s := &sockets[i]
+		j, found := index[socketKey{s.Cookie, s.NetNS}]
+		if !found {
+			return nil, false
+		}
+		other := &others[j]
+		if s.Inode != other.Inode || s.CgroupID != other.CgroupID || s.Local() != other.Local() || s.State.IsConnection() != other.State.IsConnection() {
+			return nil, false
+		}
+		at[i] = j
+	}
+	return at, true
 }

@@ -3,14 +3,23 @@
 package collector_test
 
 import (
+	"context"
+	"errors"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector"
 	"github.com/connectionsd/connectionsd/collector/owner"
+	"github.com/connectionsd/connectionsd/collector/sockdiag"
+	"github.com/connectionsd/connectionsd/collector/sockdiag/sockdiagtest"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -99,4 +108,105 @@ func TestOwnersOfTheSameAgainAndAgain(t *testing.T) {
 			check("the listener was passed on", map[string]int32{"listener": worker, ends(first): holder, ends(third): self})
 		})
 	}
+}
+
+// counting is a Finder that counts how it is asked.
+type counting struct {
+	*owner.Finder
+	fails bool
+	asked asked
+}
+
+type asked struct{ Looks, Some, Remembered int }
+
+func (c *counting) LookSome(ctx context.Context) error {
+	c.asked.Looks++
+	if c.fails {
+		return errors.New("no /proc")
+	}
+	return c.Finder.LookSome(ctx)
+}
+
+func (c *counting) FindSome(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	c.asked.Some++
+	return c.Finder.FindSome(ctx, wanted, dst, shared)
+}
+
+func (c *counting) FindRemembered(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	c.asked.Remembered++
+	return c.Finder.FindRemembered(ctx, wanted, dst, shared)
+}
+
+// Among many sockets the owners of a few are looked for during the dump, once these have been the same twice.
+func TestLookAhead(t *testing.T) {
+	proc := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(proc, "5", "fd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"fd/3": "socket:[10007]", "fd/4": "socket:[10008]"} {
+		if err := os.Symlink(target, filepath.Join(proc, "5", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{longDump(41)}}
+	finder := &counting{Finder: owner.NewFinder(proc)}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		clock := func() time.Duration { return time.Since(began) }
+		c := collector.New(collector.Options{
+			Dumper: sockdiag.New(kernel.Dial, clock, 1), Self: 1, Clock: clock, IDs: model.NewConnectionIDs([16]byte{}), Owners: finder,
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { c.Run(ctx); close(done) }()
+		defer func() { cancel(); <-done }()
+		synctest.Wait() // the first sample has 4,100 sockets
+		for _, test := range []struct {
+			what    string
+			cookies []uint64 // and 10,000 more is the inode; nil: the dump fails
+			fails   bool     // the look at the processes does
+			want    asked
+		}{
+			{"at first", []uint64{7}, false, asked{1, 1, 0}},
+			{"the same", []uint64{7}, false, asked{1, 1, 0}},
+			{"the same again", []uint64{7}, false, asked{1, 0, 1}},
+			{"one more", []uint64{7, 8}, false, asked{1, 1, 1}},
+			{"the same two", []uint64{7, 8}, false, asked{1, 1, 0}},
+			{"the two again", []uint64{8, 7}, false, asked{1, 0, 1}},
+			{"the dump fails", nil, false, asked{1, 0, 1}},
+			{"the two after that", []uint64{7, 8}, false, asked{1, 0, 1}},
+			{"no look", []uint64{7, 8}, true, asked{1, 0, 0}},
+			{"a look again", []uint64{7, 8}, false, asked{1, 0, 1}},
+		} {
+			part := sockdiagtest.Dump{sockdiagtest.Refusal(unix.EPERM)}
+			if test.cookies != nil {
+				var payloads [][]byte
+				for _, cookie := range test.cookies {
+					payloads = append(payloads, sockdiagtest.Payload(conversation(cookie, func(s *model.Socket) { s.Inode = uint32(10000 + cookie) })))
+				}
+				part = sockdiagtest.Sockets(payloads...)
+			}
+			kernel.Dumps = append(slices.Repeat([]sockdiagtest.Dump{nil}, kernel.Begun()), sockdiagtest.Sockets(), part)
+			finder.asked, finder.fails = asked{}, test.fails
+			following, err := c.Follow(collector.Want{Owners: true}, &model.Filter{LocalPorts: []uint16{18080}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			snap, err := following.All(ctx)
+			if (err != nil) != (test.fails || test.cookies == nil) {
+				t.Fatalf("%s: error %v", test.what, err)
+			}
+			if err == nil {
+				for i, cookie := range test.cookies {
+					if of := snap.Owner(i); snap.Sockets[i].Cookie != cookie || of == nil || of.PID != 5 {
+						t.Errorf("%s: socket %d is %d, of %v, want %d of process 5", test.what, i, snap.Sockets[i].Cookie, of, cookie)
+					}
+				}
+			}
+			following.Close()
+			if diff := cmp.Diff(test.want, finder.asked); diff != "" {
+				t.Errorf("%s: the finder was asked (-want +got):\n%s", test.what, diff)
+			}
+		}
+	})
 }

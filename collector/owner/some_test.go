@@ -155,6 +155,26 @@ func TestIteratorFindSome(t *testing.T) {
 	records = append(records, held(uint32(self), unseen))
 	look("it is not seen", 1, first, unseen)
 	look("it is never seen", 1, first, unseen)
+
+	// What is remembered alone is told without the program, or not at all.
+	ahead := func(what string, want error, inodes ...uint32) {
+		t.Helper()
+		runs = 0
+		if err := it.LookSome(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wanted := wanting(inodes...)
+		owners, _, err := it.FindRemembered(t.Context(), wanted, nil, nil)
+		if !errors.Is(err, want) || err == nil && (wanted.Owner(first) == model.NoOwner || owners[wanted.Owner(first)].PID != self) {
+			t.Errorf("%s: owners %v, error %v, want %v", what, owners, err, want)
+		}
+		if runs != 0 {
+			t.Errorf("%s: the program ran %d times", what, runs)
+		}
+	}
+	ahead("it is remembered", nil, first)
+	ahead("one has gone", ErrChanged, first, 1<<32-3)
+	look("after the one that has gone", 0, first)
 	it.many = 3
 	look("few are held", 1, first)
 }

@@ -78,7 +78,7 @@ func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
 func (d *Dumper) Another() *Dumper { return New(d.dial, d.clock, d.netns) }
 
 // Pieces returns in how many datagrams the sockets of the latest dump came.
-// Between two the kernel lets go of its tables.
+// Between two the kernel lets go of the bucket that it was in.
 func (d *Dumper) Pieces() int { return d.pieces }
 
 // Close closes the netlink socket, if there is one. The next dump opens

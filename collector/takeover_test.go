@@ -45,6 +45,7 @@ func TestTakeOver(t *testing.T) {
 		{"another", ahead, []model.Socket{socket(1, listens), socket(3)}, false},
 		{"accepted meanwhile", ahead, []model.Socket{socket(1, listens), socket(2, func(s *model.Socket) { s.Inode = 21 })}, false},
 		{"in another namespace", ahead, []model.Socket{socket(1, listens), socket(2, func(s *model.Socket) { s.NetNS = 2 })}, false},
+		{"bound anew", ahead, []model.Socket{socket(1, listens, func(s *model.Socket) { s.LocalPort = 9 }), socket(2)}, false},
 		{"it listens now", ahead, []model.Socket{socket(1, listens), socket(2, listens)}, false},
 		{"nothing was joined ahead", nil, nil, false},
 	} {
@@ -103,7 +104,8 @@ func TestForesee(t *testing.T) {
 	if diff := cmp.Diff([]uint16{3, 5, 6, 8, 9, 10, 4}, kept()); diff != "" {
 		t.Errorf("asked again, with too many, and for all (-want +got):\n%s", diff)
 	}
-	if n := len(c.foreseen[6].sockets); n != 5 {
-		t.Errorf("%d sockets of the one that was asked for again, want 5", n)
+	last := c.foreseen[len(c.foreseen)-1]
+	if len(last.sockets) != 5 || last.steady {
+		t.Errorf("%d sockets of the one that was asked for again, steady %v, want 5 that are others than before", len(last.sockets), last.steady)
 	}
 }
