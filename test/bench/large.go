@@ -159,14 +159,37 @@ func largeTimes(ctx context.Context, o options, connections int, found *section)
 	for _, r := range fewRequests {
 		fewTasks = append(fewTasks, r.task())
 	}
+	floor, stopFloor, err := walkTask(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopFloor()
+	fewTasks = append(fewTasks, floor)
 	fewRuns := 12 * o.runs // they are short, and what a walk takes varies by more than what is asked for
 	fewRows, err := measureFew(fewRuns, walk, fewTasks)
 	if err != nil {
 		return err
 	}
 	found.tables = append(found.tables, fewTable(fmt.Sprintf("%d of %d connections: medians of %d runs", few, connections, fewRuns), fewRows))
-	found.targets = append(found.targets, fewTargets(fewRows)...)
+	found.targets = append(found.targets, fewTargets(fewRows[:len(of)])...)
 	return nil
+}
+
+// walkTask asks a server that walks and does nothing else: the floor under a
+// request for a few sockets. stop ends it.
+func walkTask(ctx context.Context) (t task, stop func(), err error) {
+	const size = 10000 // bytes, as many as 20 records have
+	p, address, err := serveReady(ctx, size)
+	if err != nil {
+		return task{}, nil, err
+	}
+	c, err := dial(ctx, address)
+	if err != nil {
+		p.stop()
+		return task{}, nil, err
+	}
+	stop = func() { c.close(); p.stop() }
+	return task{name: "net/http and a walk alone", run: func() error { return c.skip(get(walkPath)) }, worker: p}, stop, nil
 }
 
 // largeTargets are the targets that the times of a large host have to reach.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 
 	"github.com/connectionsd/connectionsd/test/measuring"
 )
@@ -18,9 +19,14 @@ import (
 // readyCommand is the first argument of a process that has its answer ready.
 const readyCommand = "ready"
 
+// walkPath is asked for where the process is to walk the kernel's tables first,
+// for a state that no socket is in.
+const walkPath = "/walk"
+
 // serveReady starts a server of Go's net/http that answers every request with
 // so many bytes which it has already: the floor under a daemon that is built on
-// it, without a dump, without records, and without a question read.
+// it, without records, without a question read and, but for walkPath, without a
+// dump.
 func serveReady(ctx context.Context, size int) (p *process, address string, err error) {
 	stdout := new(measuring.Tail)
 	p, err = start(ctx, stdout, "/proc/self/exe", readyCommand, strconv.Itoa(size))
@@ -56,9 +62,23 @@ func ready(ctx context.Context, args []string) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	none, err := dialBareOf(1 << closing)
+	if err != nil {
+		return err
+	}
+	defer none.close()
+	var walking sync.Mutex
 	answer := bytes.Repeat([]byte{' '}, size)
 	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // so that the connection stays
+		if r.URL.Path == walkPath {
+			walking.Lock()
+			defer walking.Unlock()
+			if err := none.dump(r.Context()); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+		}
 		w.Header().Set("Content-Length", strconv.Itoa(size))
 		_, _ = w.Write(answer)
 	})}
