@@ -21,9 +21,8 @@ const bucketsPath = "/proc/sys/net/ipv4/tcp_ehash_entries"
 // net/ipv4/inet_diag.c). If a socket that it has passed is closed meanwhile, the
 // next one moves up and is passed over. With some sockets in each bucket, where
 // connections are closed all the time, that happens often. With few, two must be
-// in the bucket where a datagram ends: of eight million connections on a host with
-// 5,000 closed a second, one was passed over. Two dumps hardly ever pass over the
-// same, unless manyInOne says so.
+// in the bucket where a datagram ends, and one of them be closed before the next is
+// received, which is at once (sockdiag). Two dumps hardly ever pass over the same, unless manyInOne says so.
 type buckets struct {
 	n      int // 0: not known
 	shared bool
@@ -59,28 +58,21 @@ func parseBuckets(s string) (n int, shared bool) {
 // one in each.
 const manyInOne = 8
 
-// worthAnother is how many sockets a namespace, or all that share its buckets, can
-// have where a dump is made again for what is passed over with few in each
-// bucket. It takes some 15 ms for so many, and with a hundred thousand as long as
-// all else that a request takes.
-const worthAnother = 8192
-
 // dumps returns how many dumps it takes that none is passed over, if any are
-// closed meanwhile. all is how many sockets all namespaces have together, and
-// inPieces whether those of the first dump came in several datagrams. Where
+// closed meanwhile. all is how many sockets all namespaces have together. Where
 // 64 buckets have 20 sockets each, and 5,000 a second are opened and closed, two
 // dumps pass over one of half a million, and four none.
-func (b *buckets) dumps(all int, inPieces bool) int {
+func (b *buckets) dumps(all int) int {
 	sockets := b.sockets
 	if b.shared {
 		sockets = all
 	}
 	switch {
-	case b.n > 0 && sockets > manyInOne*b.n:
-		return 4
-	case b.n > 0 && sockets > b.n/2, inPieces && sockets <= worthAnother:
+	case b.n == 0 || sockets <= b.n/2:
+		return 1
+	case sockets <= manyInOne*b.n:
 		return 2
 	default:
-		return 1
+		return 4
 	}
 }

@@ -538,9 +538,7 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 		}
 	}()
 	c.history.begin(snap, only.All(), c.again(ctx))
-	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], dumping{
-		only: only, read: f != nil, unsettled: c.history.unsettled, join: c.join(f, snap),
-	})
+	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.history.unsettled, c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()

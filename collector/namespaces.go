@@ -74,33 +74,23 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	}
 }
 
-// dumping is what a dump of all namespaces is to have, and for whom.
-type dumping struct {
-	only sockdiag.Only
-	// read is whether somebody reads the sockets. The history, for which alone a
-	// sample is made, keeps one that a dump passes over.
-	read bool
-	// unsettled reports whether sockets have come or gone lately, those of the dump
-	// that is under way included.
-	unsettled func() bool
-	join      sockdiag.Join // is told of the sockets
-}
-
-// dump appends the sockets of all namespaces to dst.
-func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, of dumping) ([]model.Socket, error) {
+// dump appends the sockets of all namespaces that only says to dst, and all that
+// listen, and tells join of them. unsettled reports whether sockets have come or
+// gone lately, those of the dump that is under way included.
+func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
 	n.dumped = n.dumped[:0]
 	var err error
 	if n.want.Name == "" {
-		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, of); err != nil {
+		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, only, unsettled, join); err != nil {
 			return dst, err
 		}
 		n.dumped = append(n.dumped, n.self)
 	}
 	for inode, other := range n.others {
-		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, of)
+		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, only, unsettled, join)
 		switch {
 		case err == nil:
 			n.dumped = append(n.dumped, inode)
@@ -113,41 +103,40 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 			return dst, fmt.Errorf("network namespace %d: %w", inode, err)
 		}
 	}
-	if of.only.All() {
+	if only.All() {
 		n.total = len(dst)
 	}
 	return dst, nil
 }
 
-// dumpOne appends the sockets of one namespace. Where of.only says none of those that
+// dumpOne appends the sockets of one namespace. Where only says none of those that
 // listen, it has them first, as a dump of all has: they tell who opened the
 // connections. Where sockets can pass each other over, and some may have been
 // closed meanwhile, it makes several dumps, of which join takes out what is
 // repeated. Of a part nobody can tell whether some were closed.
-func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, of dumping) ([]model.Socket, error) {
+func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	before := len(dst)
-	if !of.only.HasListeners() {
+	if !only.HasListeners() {
 		var err error
-		if dst, err = d.Dump(ctx, dst, sockdiag.OnlyListeners(), of.join); err != nil {
+		if dst, err = d.Dump(ctx, dst, sockdiag.OnlyListeners(), join); err != nil {
 			return dst, err
 		}
 	}
-	dst, err := d.Dump(ctx, dst, of.only, of.join)
-	if err != nil || of.only == sockdiag.OnlyListeners() {
+	dst, err := d.Dump(ctx, dst, only, join)
+	if err != nil || only == sockdiag.OnlyListeners() {
 		return dst, err
 	}
-	inPieces := of.read && d.Pieces() > 1
 	fewer := true
-	if of.only.All() {
+	if only.All() {
 		in.sockets = len(dst) - before
 		connections := in.sockets - listening(dst[before:])
 		fewer, in.connections = connections < in.connections, connections
 	}
-	if !fewer && !of.unsettled() {
+	if !fewer && !unsettled() {
 		return dst, nil
 	}
-	for range in.dumps(max(n.total, len(dst)), inPieces) - 1 {
-		if dst, err = d.Dump(ctx, dst, of.only, of.join); err != nil {
+	for range in.dumps(max(n.total, len(dst))) - 1 {
+		if dst, err = d.Dump(ctx, dst, only, join); err != nil {
 			return dst, err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// A dump of a namespace that has more sockets than half its buckets, or one that comes in several datagrams, can pass one
+// A dump of a namespace that has more sockets than half its buckets can pass one
 // over where others are closed meanwhile. If any may have been, further dumps are
 // made and have it; if none were, there is nothing to be made good.
 func TestPassedOver(t *testing.T) {
@@ -27,64 +27,35 @@ func TestPassedOver(t *testing.T) {
 		buckets int
 		earlier dumps // of all, one for each snapshot; what follows a nil is a snapshot of a part
 		only    sockdiag.Only
-		sample  bool
 		dumps   dumps // for the last snapshot; what is there beyond want is never made
 		want    []uint64
 	}{
-		{"one has come", 4, dumps{dumpOf(1, 2, 3)}, whole, false, dumps{dumpOf(1, 2, 3, 4), dumpOf(1, 2, 3, 4, 5)}, []uint64{1, 2, 3, 4, 5}},
-		{"one has come and one has gone", 4, dumps{dumpOf(1, 2, 3, 4)}, whole, false, dumps{dumpOf(1, 2, 5), dumpOf(1, 2, 4, 5)}, []uint64{1, 2, 5, 4}},
-		{"one has gone", 4, dumps{dumpOf(1, 2, 3, 4)}, whole, false, dumps{dumpOf(1, 2, 3), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 3, 4}},
-		{"one had gone before", 4, dumps{dumpOf(1, 2, 3, 4), dumpOf(1, 2, 3)}, whole, false, dumps{dumpOf(1, 2, 3), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 3, 4}},
-		{"one has come with a part", 4, dumps{dumpOf(1, 2, 3), nil, dumpOf(4)}, whole, false, dumps{dumpOf(1, 2, 4), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 4, 3}},
+		{"one has come", 4, dumps{dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 3, 4), dumpOf(1, 2, 3, 4, 5)}, []uint64{1, 2, 3, 4, 5}},
+		{"one has come and one has gone", 4, dumps{dumpOf(1, 2, 3, 4)}, whole, dumps{dumpOf(1, 2, 5), dumpOf(1, 2, 4, 5)}, []uint64{1, 2, 5, 4}},
+		{"one has gone", 4, dumps{dumpOf(1, 2, 3, 4)}, whole, dumps{dumpOf(1, 2, 3), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 3, 4}},
+		{"one had gone before", 4, dumps{dumpOf(1, 2, 3, 4), dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 3), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 3, 4}},
+		{"one has come with a part", 4, dumps{dumpOf(1, 2, 3), nil, dumpOf(4)}, whole, dumps{dumpOf(1, 2, 4), dumpOf(1, 2, 3, 4)}, []uint64{1, 2, 4, 3}},
 		{
 			"one has gone, and a listener has come", 4,
 			dumps{dumpOf(1, 2, 3, 4)},
-			whole, false,
+			whole,
 			dumps{slices.Concat(listener[:1], dumpOf(1, 2, 3)), dumpOf(1, 2, 3, 4)},
 			[]uint64{99, 1, 2, 3, 4},
 		},
-		{"a part", 4, dumps{dumpOf(1, 2, 3)}, part, false, dumps{none, dumpOf(1, 2, 3), dumpOf(2, 3, 4)}, []uint64{1, 2, 3, 4}},
-		{"none has come or gone", 4, dumps{dumpOf(1, 2, 3)}, whole, false, dumps{dumpOf(1, 2, 3), dumpOf(9)}, []uint64{1, 2, 3}},
-		{"there are many buckets", 8, dumps{dumpOf(1, 2, 3)}, whole, false, dumps{dumpOf(1, 2, 4), dumpOf(9)}, []uint64{1, 2, 4}},
-		{
-			"there are many buckets, and several datagrams", 1000,
-			dumps{dumpOf(1, 2, 3)},
-			whole, false,
-			dumps{inTwo(dumpOf(1, 2), dumpOf(4)), dumpOf(1, 2, 3, 4)},
-			[]uint64{1, 2, 4, 3},
-		},
-		{
-			"a sample of several datagrams", 1000,
-			dumps{dumpOf(1, 2, 3)},
-			whole, true,
-			dumps{inTwo(dumpOf(1, 2), dumpOf(4)), dumpOf(9)},
-			[]uint64{1, 2, 4},
-		},
-		{
-			"several datagrams, and none has come or gone", 1000,
-			dumps{dumpOf(1, 2, 3)},
-			whole, false,
-			dumps{inTwo(dumpOf(1, 2), dumpOf(3)), dumpOf(9)},
-			[]uint64{1, 2, 3},
-		},
-		{
-			"a part in several datagrams", 1000,
-			dumps{dumpOf(1, 2, 3)},
-			part, false,
-			dumps{none, inTwo(dumpOf(1), dumpOf(3)), dumpOf(1, 2, 3)},
-			[]uint64{1, 3, 2},
-		},
+		{"a part", 4, dumps{dumpOf(1, 2, 3)}, part, dumps{none, dumpOf(1, 2, 3), dumpOf(2, 3, 4)}, []uint64{1, 2, 3, 4}},
+		{"none has come or gone", 4, dumps{dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 3), dumpOf(9)}, []uint64{1, 2, 3}},
+		{"there are many buckets", 8, dumps{dumpOf(1, 2, 3)}, whole, dumps{dumpOf(1, 2, 4), dumpOf(9)}, []uint64{1, 2, 4}},
 		{
 			"there are many sockets in a bucket", 1,
 			dumps{dumpOf(1)},
-			whole, false,
+			whole,
 			dumps{dumpOf(1, 2, 3, 4, 5, 6, 7, 8, 9), dumpOf(10), dumpOf(11), dumpOf(12), dumpOf(13)},
 			[]uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
 		},
 		{
 			"a further dump is broken off, and made again", 4,
 			dumps{dumpOf(1, 2, 3)},
-			whole, false,
+			whole,
 			dumps{slices.Concat(listener[:1], dumpOf(1, 2, 4)), brokenOff(1, 2, 4, 5), slices.Concat(listener[:1], dumpOf(1, 2, 3, 4, 6))},
 			[]uint64{99, 1, 2, 4, 3, 6},
 		},
@@ -102,7 +73,7 @@ func TestPassedOver(t *testing.T) {
 				kernel.Dumps = append(slices.Repeat(dumps{nil}, kernel.Begun()), of...)
 				var err error
 				h.begin(snap, only.All(), nil)
-				if snap.Sockets, err = n.dump(t.Context(), clock(), snap.Sockets[:0], dumping{only, !test.sample, h.unsettled, h.join}); err != nil {
+				if snap.Sockets, err = n.dump(t.Context(), clock(), snap.Sockets[:0], only, h.unsettled, h.join); err != nil {
 					t.Fatal(err)
 				}
 				if only.All() {
@@ -143,11 +114,6 @@ func dumpOf(cookies ...uint64) sockdiagtest.Dump {
 		}))
 	}
 	return sockdiagtest.Sockets(payloads...)
-}
-
-// inTwo is a dump whose sockets come in two datagrams.
-func inTwo(first, second sockdiagtest.Dump) sockdiagtest.Dump {
-	return slices.Concat(first[:1], second)
 }
 
 // listenerOf is a dump of one that listens.

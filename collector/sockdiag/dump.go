@@ -46,8 +46,6 @@ type Dumper struct {
 	conn Conn
 	port uint32
 
-	pieces int // see Pieces
-
 	// buf is what datagrams are read into, and spare further ones of its size for
 	// a dump whose reading and parsing overlap.
 	buf   []byte
@@ -76,10 +74,6 @@ func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
 // Another returns a Dumper of the same namespace that has a socket and memory of
 // its own, so that it can be used while d makes a dump.
 func (d *Dumper) Another() *Dumper { return New(d.dial, d.clock, d.netns) }
-
-// Pieces returns in how many datagrams the sockets of the latest dump came.
-// Between two the kernel lets go of the bucket that it was in.
-func (d *Dumper) Pieces() int { return d.pieces }
 
 // Close closes the netlink socket, if there is one. The next dump opens
 // another.
@@ -184,7 +178,6 @@ func (d *Dumper) ask(ctx context.Context, dst []model.Socket, only Only, join Jo
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
 	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, join: join}
-	defer func() { d.pieces = answer.pieces }()
 	for range inTurns {
 		datagram := d.receive(ctx, d.buf)
 		var err error
@@ -202,7 +195,6 @@ type answer struct {
 	join              Join
 	done, interrupted bool
 	gone              int // sockets that were closed meanwhile
-	pieces            int // datagrams that had sockets
 }
 
 // take appends the sockets of what was received to dst, and tells join.
@@ -218,9 +210,6 @@ func (a *answer) take(d datagram, dst []model.Socket) ([]model.Socket, error) {
 	}
 	if a.done && a.interrupted {
 		return dst, ErrInterrupted
-	}
-	if len(dst) > from {
-		a.pieces++
 	}
 	return dst[:a.join(dst, from)], nil
 }
