@@ -85,19 +85,9 @@ func (c *kernelConn) Receive(ctx context.Context, buf []byte) (int, uint32, erro
 
 // recvfrom is recvfrom(2). It returns the whole length of the datagram and writes
 // the sender's address to c.from.
-//
-// It does not wait, but has the kernel make the next datagram, for a tenth of a
-// millisecond as a rule. Go's scheduler is not told of it: it would give this
-// goroutine's processor to another, and with other work to do it could take
-// milliseconds until this one had one again. So a request for all of a hundred
-// thousand sockets took 1.6 times the bare dump, where it takes 1.2, and between two datagrams the kernel
-// has let go of the bucket that it was in: where a connection in it is closed
-// meanwhile, the next in it is passed over. The price is that a collection of
-// garbage waits that tenth of a millisecond to begin, and where few are asked for
-// of very many sockets as long as the kernel looks for them.
 func (c *kernelConn) recvfrom(fd int, buf []byte) (int, error) {
 	length := uint32(unsafe.Sizeof(c.from))
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)),
+	n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)),
 		unix.MSG_TRUNC|unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&c.from)), uintptr(unsafe.Pointer(&length)))
 	if errno != 0 {
 		return 0, errno

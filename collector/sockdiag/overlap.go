@@ -19,10 +19,8 @@ import (
 // start a goroutine and to hand over is more than what that would win.
 const inTurns = 2
 
-// ahead is how many datagrams can have been received and not yet been parsed: so
-// many that who receives need not wait, since meanwhile the kernel can lose its
-// place (kernelConn.recvfrom).
-const ahead = 32
+// ahead is how many datagrams can have been received and not yet been parsed.
+const ahead = 8
 
 // datagram is what one receive brought.
 type datagram struct {
