@@ -22,7 +22,8 @@ const bucketsPath = "/proc/sys/net/ipv4/tcp_ehash_entries"
 // next one moves up and is passed over. With some sockets in each bucket, where
 // connections are closed all the time, that happens often. With few, two must be
 // in the bucket where a datagram ends, and one of them be closed before the next is
-// received: one of eight million was missed. Two dumps hardly ever pass over the same, unless manyInOne says so.
+// received: one of eight million was missed. Two dumps hardly ever pass over the
+// same, unless manyInOne says so.
 type buckets struct {
 	n      int // 0: not known
 	shared bool

@@ -355,8 +355,8 @@ func (c *Collector) Run(ctx context.Context) {
 	}
 }
 
-// shortDump is up to how many sockets a dump takes no longer than what else a
-// request costs.
+// shortDump is up to how many sockets a dump is held to be short: it takes some
+// milliseconds.
 const shortDump = 4096
 
 // letOthersRun is called before the dump of a flight begins. Under load those who

@@ -10,21 +10,18 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector"
 	"github.com/connectionsd/connectionsd/collector/owner"
-	"github.com/connectionsd/connectionsd/collector/sockdiag"
 	"github.com/connectionsd/connectionsd/collector/sockdiag/sockdiagtest"
 	"github.com/connectionsd/connectionsd/model"
 )
 
 // Who asks for the same port again and again is told each time what is so then, whether the sockets are those of the time
-// before, or others, or have another owner.
+// before, or others, or have another owner. These are too few to look ahead; TestLookAhead has more.
 func TestOwnersOfTheSameAgainAndAgain(t *testing.T) {
 	for name, open := range map[string]func() (collector.OwnerFinder, func() error, error){
 		"proc": func() (collector.OwnerFinder, func() error, error) {
@@ -139,28 +136,10 @@ func (c *counting) FindRemembered(ctx context.Context, wanted *owner.Wanted, dst
 
 // Among many sockets the owners of a few are looked for during the dump, once these have been the same twice.
 func TestLookAhead(t *testing.T) {
-	proc := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(proc, "5", "fd"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, target := range map[string]string{"fd/3": "socket:[10007]", "fd/4": "socket:[10008]"} {
-		if err := os.Symlink(target, filepath.Join(proc, "5", name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	proc := procOf(t, 10007, 10008)
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{longDump(41)}}
 	finder := &counting{Finder: owner.NewFinder(proc)}
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		clock := func() time.Duration { return time.Since(began) }
-		c := collector.New(collector.Options{
-			Dumper: sockdiag.New(kernel.Dial, clock, 1), Self: 1, Clock: clock, IDs: model.NewConnectionIDs([16]byte{}), Owners: finder,
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { c.Run(ctx); close(done) }()
-		defer func() { cancel(); <-done }()
-		synctest.Wait() // the first sample has 4,100 sockets
+	runWith(t, kernel, finder, func(ctx context.Context, c *collector.Collector) { // whose first sample has 4,100 sockets
 		for _, test := range []struct {
 			what    string
 			cookies []uint64 // and 10,000 more is the inode; nil: the dump fails
@@ -177,7 +156,15 @@ func TestLookAhead(t *testing.T) {
 			{"the two after that", []uint64{7, 8}, false, asked{1, 0, 1}},
 			{"no look", []uint64{7, 8}, true, asked{1, 0, 0}},
 			{"a look again", []uint64{7, 8}, false, asked{1, 0, 1}},
+			{"another process holds them", []uint64{7, 8}, false, asked{1, 0, 1}},
 		} {
+			pid := int32(5)
+			if test.what == "another process holds them" {
+				pid = 6
+				if err := os.Rename(filepath.Join(proc, "5"), filepath.Join(proc, "6")); err != nil {
+					t.Fatal(err)
+				}
+			}
 			part := sockdiagtest.Dump{sockdiagtest.Refusal(unix.EPERM)}
 			if test.cookies != nil {
 				var payloads [][]byte
@@ -198,8 +185,8 @@ func TestLookAhead(t *testing.T) {
 			}
 			if err == nil {
 				for i, cookie := range test.cookies {
-					if of := snap.Owner(i); snap.Sockets[i].Cookie != cookie || of == nil || of.PID != 5 {
-						t.Errorf("%s: socket %d is %d, of %v, want %d of process 5", test.what, i, snap.Sockets[i].Cookie, of, cookie)
+					if of := snap.Owner(i); snap.Sockets[i].Cookie != cookie || of == nil || of.PID != pid {
+						t.Errorf("%s: socket %d is %d, of %v, want %d of process %d", test.what, i, snap.Sockets[i].Cookie, of, cookie, pid)
 					}
 				}
 			}

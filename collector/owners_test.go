@@ -4,6 +4,7 @@ package collector_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,27 +36,24 @@ func (c *changing) Find(ctx context.Context, wanted *owner.Wanted, dst []model.O
 	return c.Finder.Find(ctx, wanted, dst, shared)
 }
 
-// Where the owners of a few sockets cannot be told alone, those of all are looked for.
-func TestOwnersOfSomeAmongAll(t *testing.T) {
+// procOf is a proc file system in which process 5 holds two sockets.
+func procOf(t *testing.T, inodes ...uint32) string {
+	t.Helper()
 	proc := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(proc, "5", "fd"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, target := range map[string]string{"fd/3": "socket:[7]", "fd/4": "socket:[8]"} {
-		if err := os.Symlink(target, filepath.Join(proc, "5", name)); err != nil {
+	for i, inode := range inodes {
+		if err := os.Symlink(fmt.Sprintf("socket:[%d]", inode), filepath.Join(proc, "5", "fd", fmt.Sprint(3+i))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	payload := func(cookie uint64, inode uint32) []byte {
-		return sockdiagtest.Payload(conversation(cookie, func(s *model.Socket) { s.Inode = inode }))
-	}
-	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{
-		sockdiagtest.Sockets(),              // the first sample
-		sockdiagtest.Sockets(payload(1, 6)), // what listens, or would
-		sockdiagtest.Sockets(payload(2, 7)), // what was asked for
-		sockdiagtest.Sockets(payload(3, 8)), // all, of which the others have gone meanwhile
-	}}
-	finder := &changing{Finder: owner.NewFinder(proc)}
+	return proc
+}
+
+// runWith runs a Collector that finds owners with finder, as test's own.
+func runWith(t *testing.T, kernel *sockdiagtest.Kernel, finder collector.OwnerFinder, test func(ctx context.Context, c *collector.Collector)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		clock := func() time.Duration { return time.Since(began) }
@@ -66,7 +64,25 @@ func TestOwnersOfSomeAmongAll(t *testing.T) {
 		done := make(chan struct{})
 		go func() { c.Run(ctx); close(done) }()
 		defer func() { cancel(); <-done }()
-		synctest.Wait()
+		synctest.Wait() // the first sample is there
+		test(ctx, c)
+	})
+}
+
+// Where the owners of a few sockets cannot be told alone, those of all are looked for.
+func TestOwnersOfSomeAmongAll(t *testing.T) {
+	proc := procOf(t, 7, 8)
+	payload := func(cookie uint64, inode uint32) []byte {
+		return sockdiagtest.Payload(conversation(cookie, func(s *model.Socket) { s.Inode = inode }))
+	}
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{
+		sockdiagtest.Sockets(),              // the first sample
+		sockdiagtest.Sockets(payload(1, 6)), // what listens, or would
+		sockdiagtest.Sockets(payload(2, 7)), // what was asked for
+		sockdiagtest.Sockets(payload(3, 8)), // all, of which the others have gone meanwhile
+	}}
+	finder := &changing{Finder: owner.NewFinder(proc)}
+	runWith(t, kernel, finder, func(ctx context.Context, c *collector.Collector) {
 		following, err := c.Follow(collector.Want{Owners: true}, &model.Filter{LocalPorts: []uint16{18080}})
 		if err != nil {
 			t.Fatal(err)
