@@ -48,12 +48,12 @@ func scripted(t *testing.T, atFirst []model.Socket, test func(show func(...model
 		began := time.Now()
 		clock := func() time.Duration { return time.Since(began) }
 		c := collector.New(collector.Options{
-			Dumper:        sockdiag.New(kernel.Dial, clock, 1),
-			Self:          1,
-			Owners:        owner.NewFinder("/proc"),
-			Clock:         clock,
-			IDs:           model.NewConnectionIDs([16]byte{}),
-			OnSampleError: func(err error) { t.Errorf("sample: %v", err) },
+			Dumper:      sockdiag.New(kernel.Dial, clock, 1),
+			Self:        1,
+			Owners:      owner.NewFinder("/proc"),
+			Clock:       clock,
+			IDs:         model.NewConnectionIDs([16]byte{}),
+			OnDumpError: func(err error) { t.Errorf("sample: %v", err) },
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

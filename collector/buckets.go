@@ -20,10 +20,9 @@ const bucketsPath = "/proc/sys/net/ipv4/tcp_ehash_entries"
 // datagram is full, and after each 16 sockets (inet_diag_dump_icsk in
 // net/ipv4/inet_diag.c). If a socket that it has passed is closed meanwhile, the
 // next one moves up and is passed over. With some sockets in each bucket, where
-// connections are closed all the time, that happens often. With few, two must be
-// in the bucket where a datagram ends, and one of them be closed before the next is
-// received: one of eight million was missed. Two dumps hardly ever pass over the
-// same, unless manyInOne says so.
+// connections are closed all the time, that happens often; two dumps hardly ever
+// pass over the same then, unless manyInOne says so. With few, two must be in the
+// bucket where a datagram ends, which lostPlace looks at.
 type buckets struct {
 	n      int // 0: not known
 	shared bool
@@ -59,15 +58,21 @@ func parseBuckets(s string) (n int, shared bool) {
 // one in each.
 const manyInOne = 8
 
-// dumps returns how many dumps it takes that none is passed over, if any are
-// closed meanwhile. all is how many sockets all namespaces have together. Where
-// 64 buckets have 20 sockets each, and 5,000 a second are opened and closed, two
-// dumps pass over one of half a million, and four none.
-func (b *buckets) dumps(all int) int {
-	sockets := b.sockets
+// all returns how many sockets are in the buckets, where those of all namespaces
+// are so many.
+func (b *buckets) all(total int) int {
 	if b.shared {
-		sockets = all
+		return total
 	}
+	return b.sockets
+}
+
+// dumps returns how many dumps it takes that none is passed over within its
+// bucket, if any are closed meanwhile. total is how many sockets all namespaces
+// have together. Where 64 buckets have 20 sockets each, and 5,000 a second are
+// opened and closed, two dumps pass over one of half a million, and four none.
+func (b *buckets) dumps(total int) int {
+	sockets := b.all(total)
 	switch {
 	case b.n == 0 || sockets <= b.n/2:
 		return 1
@@ -76,4 +81,12 @@ func (b *buckets) dumps(all int) int {
 	default:
 		return 4
 	}
+}
+
+// depth returns that of lostPlace.
+func (b *buckets) depth(total int) int {
+	if b.all(total) <= b.n/crowded {
+		return 1
+	}
+	return 2
 }

@@ -52,11 +52,12 @@ type Options struct {
 	Spent func() (time.Duration, error)
 	// IDs makes the connection_id.
 	IDs *model.ConnectionIDs
-	// OnSampleError is told of every dump of the sampler that failed, from
-	// the goroutine of Run. Those of requests are the requests' to tell.
-	OnSampleError func(error)
+	// OnDumpError, unless it is nil, is told by the goroutine of Run of each dump
+	// of all sockets that failed, the sampler's and a request's: a request may be
+	// the first to find that the kernel cannot be asked.
+	OnDumpError func(error)
 	// OnDump, unless it is nil, is told by the goroutine of Run how many sockets
-	// each dump had.
+	// each dump of all had.
 	OnDump func(sockets int)
 	// Observe and ObserveSample, unless they are nil, are told by the goroutine of
 	// Run of every dump that was not broken off by the end of Run, and after each
@@ -518,11 +519,8 @@ func stopped(ctx context.Context, err error) error {
 
 // sample makes a dump that nobody waits for.
 func (c *Collector) sample(ctx context.Context) time.Duration {
-	snap, took, err := c.collect(ctx, sockdiag.Only{}, nil)
+	snap, took, _ := c.collect(ctx, sockdiag.Only{}, nil) // OnDumpError has been told
 	c.release(&lease{snap: snap, readers: 1})
-	if err != nil && ctx.Err() == nil && c.options.OnSampleError != nil {
-		c.options.OnSampleError(err)
-	}
 	return took
 }
 
@@ -543,6 +541,9 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 	c.lastDump = err
 	c.mu.Unlock()
 	if err != nil {
+		if only.All() && ctx.Err() == nil && c.options.OnDumpError != nil {
+			c.options.OnDumpError(err)
+		}
 		return snap, c.options.Clock() - snap.Began, err
 	}
 	snap.NetNS, snap.NetNSLabels = c.options.Self, c.namespaces.names

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -177,6 +178,36 @@ func TestFollowerLeaves(t *testing.T) {
 		stop()
 		if _, err := c.Follow(collector.Want{}, nil); !errors.Is(err, collector.ErrStopped) {
 			t.Errorf("error %v, want ErrStopped", err)
+		}
+	})
+}
+
+// The memory of very many sockets is given back once there are few.
+func TestSnapshotsShrink(t *testing.T) {
+	const many, datagrams = 20, 80 // dumps of as many datagrams, each of 100 sockets
+	kernel := &sockdiagtest.Kernel{Dumps: append(slices.Repeat([]sockdiagtest.Dump{longDump(datagrams)}, many), longDump(1))}
+	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		var before, after int
+		for range many + 10 {
+			snap, release, err := c.Snapshot(ctx, collector.Want{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch len(snap.Sockets) {
+			case 100 * datagrams:
+				before++
+			case 100:
+				// The two that are kept for reuse may have been used once more.
+				if after++; after > 2 && cap(snap.Sockets) > 2048 {
+					t.Errorf("room for %d sockets in snapshot %d of 100", cap(snap.Sockets), after)
+				}
+			default:
+				t.Errorf("%d sockets", len(snap.Sockets))
+			}
+			release()
+		}
+		if before == 0 || after <= 2 {
+			t.Errorf("%d snapshots of many sockets and %d of few, want some of both", before, after)
 		}
 	})
 }

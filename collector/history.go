@@ -218,7 +218,7 @@ func (h *history) direct(e *entry, s *model.Socket, known bool) {
 // known is whether an earlier dump had it. Where what the counters say and
 // who listens contradict each other, most likely a FIN or data were sent or
 // acknowledged while the kernel read the socket. Then it is looked up once more,
-// which costs some 20 µs.
+// which costs some 8 µs (BenchmarkLookup).
 func (h *history) direction(s *model.Socket, known bool) (incoming bool, state model.TCPState, c certainty) {
 	incoming, c = direction(s, h.listeners)
 	moving := c == guessed && !known // a later guess does not count

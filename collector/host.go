@@ -36,7 +36,7 @@ type HostOptions struct {
 	Services      *service.Table
 	CommandLines  process.CommandLines
 	Engines       func() *container.List
-	OnSampleError func(error)
+	OnDumpError   func(error)
 	OnDump        func(sockets int)
 	Observe       func(Dump)
 	ObserveSample func(cost time.Duration)
@@ -74,7 +74,7 @@ func NewHost(o HostOptions) (*Collector, error) {
 		Clock:         clock,
 		Spent:         spent,
 		IDs:           model.NewConnectionIDs(boot),
-		OnSampleError: o.OnSampleError,
+		OnDumpError:   o.OnDumpError,
 		OnDump:        o.OnDump,
 		Observe:       o.Observe,
 		ObserveSample: o.ObserveSample,

@@ -43,6 +43,7 @@ type namespaces struct {
 	// had if it was of all.
 	dumped []uint32
 	total  int
+	place  lostPlace // of the dump under way
 
 	scanned     time.Duration
 	everScanned bool
@@ -111,9 +112,9 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 
 // dumpOne appends the sockets of one namespace. Where only says none of those that
 // listen, it has them first, as a dump of all has: they tell who opened the
-// connections. Where sockets can pass each other over, and some may have been
-// closed meanwhile, it makes several dumps, of which join takes out what is
-// repeated. Of a part nobody can tell whether some were closed.
+// connections. Where one may have been passed over, and some may have been closed
+// meanwhile, it makes several dumps, of which join takes out what is repeated. Of
+// a part nobody can tell whether some were closed.
 func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	before := len(dst)
 	if !only.HasListeners() {
@@ -122,8 +123,17 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 			return dst, err
 		}
 	}
-	dst, err := d.Dump(ctx, dst, only, join)
-	if err != nil || only == sockdiag.OnlyListeners() {
+	if only == sockdiag.OnlyListeners() {
+		return d.Dump(ctx, dst, only, join)
+	}
+	n.place = lostPlace{
+		join: join, lookUp: func(s *model.Socket) (bool, error) { _, found, err := n.lookUpAgain(ctx, s); return found, err },
+		depth: in.depth(n.total), atOnce: in.dumps(n.total) == 1 && (!only.All() || unsettled()),
+		began: len(dst), ends: n.place.ends[:0],
+	}
+	defer func() { n.place = lostPlace{ends: n.place.ends} }() // it would keep what join and ctx lead to
+	dst, err := d.Dump(ctx, dst, only, n.place.watch)
+	if err != nil {
 		return dst, err
 	}
 	fewer := true
@@ -135,7 +145,13 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 	if !fewer && !unsettled() {
 		return dst, nil
 	}
-	for range in.dumps(max(n.total, len(dst))) - 1 {
+	dumps := in.dumps(max(n.total, len(dst)))
+	if dumps == 1 {
+		if n.place.lookBack(dst); n.place.maybe {
+			dumps = 2
+		}
+	}
+	for range dumps - 1 {
 		if dst, err = d.Dump(ctx, dst, only, join); err != nil {
 			return dst, err
 		}

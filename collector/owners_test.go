@@ -36,7 +36,7 @@ func (c *changing) Find(ctx context.Context, wanted *owner.Wanted, dst []model.O
 	return c.Finder.Find(ctx, wanted, dst, shared)
 }
 
-// procOf is a proc file system in which process 5 holds two sockets.
+// procOf is a proc file system in which process 5 holds sockets of those inodes.
 func procOf(t *testing.T, inodes ...uint32) string {
 	t.Helper()
 	proc := t.TempDir()

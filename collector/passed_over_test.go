@@ -62,25 +62,11 @@ func TestPassedOver(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var kernel sockdiagtest.Kernel
-			clock := func() time.Duration { return time.Hour }
-			n := newNamespaces(NetNS{}, 1, sockdiag.New(kernel.Dial, clock, 1))
-			defer n.close()
-			n.ownBuckets = buckets{n: test.buckets}
-			h := newHistory(model.NewConnectionIDs([16]byte{}))
-			snap := new(model.Snapshot)
-			dump := func(only sockdiag.Only, of ...sockdiagtest.Dump) {
+			made := newSnapshots(t, &kernel, buckets{n: test.buckets})
+			dump := func(only sockdiag.Only, of ...sockdiagtest.Dump) []uint64 {
 				t.Helper()
 				kernel.Dumps = append(slices.Repeat(dumps{nil}, kernel.Begun()), of...)
-				var err error
-				h.begin(snap, only.All(), nil)
-				if snap.Sockets, err = n.dump(t.Context(), clock(), snap.Sockets[:0], only, h.unsettled, h.join); err != nil {
-					t.Fatal(err)
-				}
-				if only.All() {
-					h.end(n.dumped)
-				} else {
-					h.endPart()
-				}
+				return made.cookies(t, only)
 			}
 			ofPart := false
 			for _, of := range test.earlier {
@@ -93,16 +79,48 @@ func TestPassedOver(t *testing.T) {
 					dump(whole, of)
 				}
 			}
-			dump(test.only, test.dumps...)
-			var got []uint64
-			for _, s := range snap.Sockets {
-				got = append(got, s.Cookie)
-			}
+			got := dump(test.only, test.dumps...)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("the cookies (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+// snapshots makes some, one after the other.
+type snapshots struct {
+	of   *namespaces
+	h    *history
+	snap model.Snapshot
+}
+
+func newSnapshots(t *testing.T, kernel *sockdiagtest.Kernel, has buckets) *snapshots {
+	s := &snapshots{
+		of: newNamespaces(NetNS{}, 1, sockdiag.New(kernel.Dial, func() time.Duration { return time.Hour }, 1)),
+		h:  newHistory(model.NewConnectionIDs([16]byte{})),
+	}
+	s.of.ownBuckets = has
+	t.Cleanup(s.of.close)
+	return s
+}
+
+// cookies are those of a snapshot of what only says.
+func (s *snapshots) cookies(t *testing.T, only sockdiag.Only) (cookies []uint64) {
+	t.Helper()
+	var err error
+	s.h.begin(&s.snap, only.All(), nil)
+	if s.snap.Sockets, err = s.of.dump(t.Context(), time.Hour, s.snap.Sockets[:0], only, s.h.unsettled, s.h.join); err != nil {
+		t.Fatal(err)
+	}
+	if only.All() {
+		s.h.end(s.of.dumped)
+	} else {
+		s.h.endPart()
+	}
+	for _, socket := range s.snap.Sockets {
+		cookies = append(cookies, socket.Cookie)
+	}
+	return cookies
 }
 
 // dumpOf is a dump of connections with those cookies.

@@ -37,7 +37,7 @@ func startIn(t *testing.T, namespaces collector.NetNS) *collector.Collector {
 // startWith runs one with these options.
 func startWith(t *testing.T, o collector.HostOptions) *collector.Collector {
 	t.Helper()
-	o.Services, o.OnSampleError = service.BuiltIn(), func(err error) { t.Errorf("sample: %v", err) }
+	o.Services, o.OnDumpError = service.BuiltIn(), func(err error) { t.Errorf("sample: %v", err) }
 	c, err := collector.NewHost(o)
 	if err != nil {
 		t.Fatal(err)
@@ -639,7 +639,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		want collector.Want
 	}{{"alone", collector.Want{}}, {"with owners", collector.Want{Owners: true}}} {
 		b.Run(bench.name, func(b *testing.B) {
-			c, err := collector.NewHost(collector.HostOptions{OnSampleError: func(err error) { b.Errorf("sample: %v", err) }})
+			c, err := collector.NewHost(collector.HostOptions{OnDumpError: func(err error) { b.Errorf("sample: %v", err) }})
 			if err != nil {
 				b.Fatal(err)
 			}

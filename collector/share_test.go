@@ -33,17 +33,17 @@ func (s slow) Send(req *nl.NetlinkRequest) error {
 }
 
 // run runs a collector on dial in a bubble.
-func run(t *testing.T, dial func() (sockdiag.Conn, error), onSampleError func(error), test func(ctx context.Context, stop func(), c *collector.Collector)) {
+func run(t *testing.T, dial func() (sockdiag.Conn, error), onDumpError func(error), test func(ctx context.Context, stop func(), c *collector.Collector)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		clock := func() time.Duration { return time.Since(began) }
 		c := collector.New(collector.Options{
-			Dumper:        sockdiag.New(dial, clock, 1),
-			Owners:        owner.NewFinder("/proc"),
-			Clock:         clock,
-			IDs:           model.NewConnectionIDs([16]byte{}),
-			OnSampleError: onSampleError,
+			Dumper:      sockdiag.New(dial, clock, 1),
+			Owners:      owner.NewFinder("/proc"),
+			Clock:       clock,
+			IDs:         model.NewConnectionIDs([16]byte{}),
+			OnDumpError: onDumpError,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -95,6 +95,54 @@ func TestRequestsShareDumps(t *testing.T) {
 		}
 		if kernel.Begun() != 3 {
 			t.Errorf("%d dumps, want 3: the sampler's and one for each ten requests", kernel.Begun())
+		}
+	})
+}
+
+// alone is slow, and counts those who ask the kernel at the same time.
+type alone struct {
+	slow
+	asking *atomic.Int32
+	most   *atomic.Int32
+}
+
+func (a alone) Send(req *nl.NetlinkRequest) error {
+	a.most.Store(max(a.most.Load(), a.asking.Add(1)))
+	defer a.asking.Add(-1)
+	return a.slow.Send(req)
+}
+
+// Requests for different sockets do not share a dump; they take turns.
+func TestDumpsFollowEachOther(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
+	var asking, most atomic.Int32
+	dial := func() (sockdiag.Conn, error) {
+		conn, err := kernel.Dial()
+		return alone{slow{conn}, &asking, &most}, err
+	}
+	run(t, dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		synctest.Wait() // the sampler's first dump runs, until 1 s
+		const ports = 8
+		var group sync.WaitGroup
+		for port := range ports {
+			group.Go(func() {
+				following, err := c.Follow(collector.Want{}, &model.Filter{LocalPorts: []uint16{uint16(1 + port)}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer following.Close()
+				if _, err := following.All(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if kernel.Begun() < 1+ports {
+			t.Errorf("%d dumps, want the sampler's and at least one for each of %d requests", kernel.Begun(), ports)
+		}
+		if most.Load() != 1 {
+			t.Errorf("%d asked the kernel at once, want 1", most.Load())
 		}
 	})
 }
@@ -164,11 +212,14 @@ func TestFaultPasses(t *testing.T) {
 		{sockdiagtest.Done(unix.ENOMEM)},
 		sockdiagtest.Sockets(sockdiagtest.Payload(conversation(1, nil))),
 	}}
-	var sampleErrors atomic.Int32
-	run(t, kernel.Dial, func(error) { sampleErrors.Add(1) }, func(ctx context.Context, _ func(), c *collector.Collector) {
+	var told atomic.Int32
+	run(t, kernel.Dial, func(error) { told.Add(1) }, func(ctx context.Context, _ func(), c *collector.Collector) {
 		synctest.Wait() // the sampler's first dump is done
 		if _, _, err := c.Snapshot(ctx, collector.Want{}); !errors.Is(err, unix.ENOMEM) {
 			t.Errorf("error %v, want ENOMEM", err)
+		}
+		if told.Load() != 1 {
+			t.Errorf("told of %d errors once the request has failed, want 1", told.Load())
 		}
 		if err := c.LastDump(); !errors.Is(err, unix.ENOMEM) {
 			t.Errorf("last dump: %v, want ENOMEM", err)
@@ -185,8 +236,8 @@ func TestFaultPasses(t *testing.T) {
 		}
 		release()
 		time.Sleep(1500 * time.Millisecond)
-		if sampleErrors.Load() != 1 {
-			t.Errorf("the sampler told of %d errors, want 1", sampleErrors.Load())
+		if told.Load() != 2 {
+			t.Errorf("told of %d errors once a sample has failed too, want 2", told.Load())
 		}
 		snap, release, err = c.Snapshot(ctx, collector.Want{})
 		if err != nil {

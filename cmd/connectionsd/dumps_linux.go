@@ -24,7 +24,7 @@ type dumpHealth struct {
 	at      time.Time // when that was said last
 }
 
-// failed is told of each dump of the sampler that has failed, and made of each that has not, from one goroutine.
+// failed is told of each dump of all sockets that has failed, and made of each that has not, from one goroutine.
 func (h *dumpHealth) failed(err error) {
 	reason := err.Error()
 	if advice := adviceOn(err); advice != "" {

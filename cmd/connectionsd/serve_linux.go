@@ -82,7 +82,7 @@ func serve(ctx context.Context, o order) error {
 	measured := metrics.New(time.Now)
 	host, err := collector.NewHost(collector.HostOptions{
 		NetNS: cfg.NetNS, Owners: owners.finder, Services: services, CommandLines: cfg.CommandLines, Engines: engines.Current,
-		OnSampleError: dumps.failed,
+		OnDumpError:   dumps.failed,
 		OnDump:        func(sockets int) { memory.dumped(sockets); supervision.dumped(); dumps.made() },
 		Observe:       measured.Dumped,
 		ObserveSample: measured.Sampled,
@@ -113,6 +113,7 @@ func serve(ctx context.Context, o order) error {
 	// The collector outlives ctx: the requests in flight still need it while the server drains.
 	collecting, stopCollecting := context.WithCancel(context.WithoutCancel(ctx))
 	var collectorDone sync.WaitGroup
+	collectorDone.Go(makeThreads)
 	collectorDone.Go(func() { host.Run(collecting) })
 	collectorDone.Go(func() { engines.Run(collecting) })
 	collectorDone.Go(func() { supervision.run(ctx, host) })

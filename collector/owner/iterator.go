@@ -116,8 +116,8 @@ func (it *Iterator) LookSome(ctx context.Context) error {
 	return it.Look(ctx)
 }
 
-// FindRemembered does what [Finder.FindRemembered] does. Where few sockets are
-// held by anybody none is remembered.
+// FindRemembered does what [Finder.FindRemembered] does, without BPF. Where few
+// sockets are held by anybody none is remembered.
 func (it *Iterator) FindRemembered(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
 	if it.some == nil || len(it.records) <= it.many || it.looked {
 		return dst, shared, ErrChanged

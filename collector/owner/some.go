@@ -47,8 +47,9 @@ func (f *Finder) FindSome(ctx context.Context, wanted *Wanted, dst []model.Owner
 	return s.owners, s.shared, nil
 }
 
-// FindRemembered is FindSome where that reads nothing but what is remembered, and
-// ErrChanged where it would look at all.
+// FindRemembered finds owners where [Finder.LookSome] has looked or others are
+// remembered, and returns ErrChanged where all processes would have to be looked
+// at again. A Finder's FindSome does no more than that.
 func (f *Finder) FindRemembered(ctx context.Context, wanted *Wanted, dst []model.Owner, shared []model.SharedListener) ([]model.Owner, []model.SharedListener, error) {
 	return f.FindSome(ctx, wanted, dst, shared)
 }

@@ -20,7 +20,8 @@ type Conn interface {
 	Send(req *nl.NetlinkRequest) error
 	// Receive reads one datagram into buf and returns its whole length, which
 	// is larger than len(buf) if it did not fit, and the netlink port that sent
-	// it (0: the kernel). It returns once ctx is done.
+	// it (0: the kernel). Once ctx is done it waits for no more; what is there
+	// already may still be returned.
 	Receive(ctx context.Context, buf []byte) (n int, from uint32, err error)
 	// Port returns the netlink port of this end.
 	Port() (uint32, error)
@@ -42,10 +43,50 @@ type kernelConn struct {
 	socket *nl.NetlinkSocket
 	// from is where Receive has the kernel write the sender's address: x/sys/unix
 	// would allocate one for every datagram.
-	from unix.RawSockaddrNetlink
+	from      unix.RawSockaddrNetlink
+	scheduler scheduler
 }
 
-func (c *kernelConn) Send(req *nl.NetlinkRequest) error { return c.socket.Send(req) }
+// Send is sendto(2) with the kernel's address.
+func (c *kernelConn) Send(req *nl.NetlinkRequest) error {
+	if c.scheduler.begin(isAnsweredAtOnce(req)); !c.scheduler.untold {
+		return c.socket.Send(req)
+	}
+	b := req.Serialize()
+	to := unix.RawSockaddrNetlink{Family: unix.AF_NETLINK}
+	for {
+		began := time.Now()
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.socket.GetFd()), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			0, uintptr(unsafe.Pointer(&to)), unsafe.Sizeof(to))
+		c.scheduler.took(time.Since(began))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		case unix.EAGAIN: // nl waits until it can be sent
+			return c.socket.Send(req)
+		default:
+			return errno
+		}
+	}
+}
+
+// isAnsweredAtOnce reports whether the kernel has something to answer soon: a
+// request is for one socket, or for a dump of most of them. Where few are asked
+// for, it can walk all its tables first.
+func isAnsweredAtOnce(req *nl.NetlinkRequest) bool {
+	if len(req.Data) != 1 {
+		return false
+	}
+	switch r := req.Data[0].(type) {
+	case request:
+		return r.many()
+	case exact:
+		return true
+	default:
+		return false
+	}
+}
 
 func (c *kernelConn) Port() (uint32, error) { return c.socket.GetPid() }
 
@@ -86,9 +127,20 @@ func (c *kernelConn) Receive(ctx context.Context, buf []byte) (int, uint32, erro
 // recvfrom is recvfrom(2). It returns the whole length of the datagram and writes
 // the sender's address to c.from.
 func (c *kernelConn) recvfrom(fd int, buf []byte) (int, error) {
-	length := uint32(unsafe.Sizeof(c.from))
-	n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)),
-		unix.MSG_TRUNC|unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&c.from)), uintptr(unsafe.Pointer(&length)))
+	size := uint32(unsafe.Sizeof(c.from))
+	at, length := unsafe.Pointer(unsafe.SliceData(buf)), uintptr(len(buf))
+	const flags = unix.MSG_TRUNC | unix.MSG_DONTWAIT
+	var n uintptr
+	var errno unix.Errno
+	if c.scheduler.untold {
+		began := time.Now()
+		n, _, errno = unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(at), length,
+			flags, uintptr(unsafe.Pointer(&c.from)), uintptr(unsafe.Pointer(&size)))
+		c.scheduler.took(time.Since(began))
+	} else {
+		n, _, errno = unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(at), length,
+			flags, uintptr(unsafe.Pointer(&c.from)), uintptr(unsafe.Pointer(&size)))
+	}
 	if errno != 0 {
 		return 0, errno
 	}

@@ -46,9 +46,7 @@ type Dumper struct {
 	conn Conn
 	port uint32
 
-	// buf is what datagrams are read into, and spare further ones of its size for
-	// a dump whose reading and parsing overlap.
-	buf   []byte
+	// spare are the buffers that datagrams are read into, while they are not in use.
 	spare chan []byte
 }
 
@@ -60,7 +58,6 @@ func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *D
 		dial:  dial,
 		clock: clock,
 		netns: netns,
-		buf:   make([]byte, bufferSize),
 		spare: make(chan []byte, ahead),
 	}
 }
@@ -68,7 +65,7 @@ func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *D
 // Sibling returns a Dumper of another namespace, by its own dial and netns,
 // that shares d's memory: only one of them may make a dump at a time.
 func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
-	return &Dumper{dial: dial, clock: d.clock, netns: netns, buf: d.buf, spare: d.spare}
+	return &Dumper{dial: dial, clock: d.clock, netns: netns, spare: d.spare}
 }
 
 // Another returns a Dumper of the same namespace that has a socket and memory of
@@ -89,7 +86,9 @@ func (d *Dumper) Close() {
 // how many there are then; those are not changed any more. The slice is the
 // dump's. After an interruption the dump begins anew, with a from that was there
 // before. The listening sockets come before all others (inet_diag_dump_icsk in
-// net/ipv4/inet_diag.c).
+// net/ipv4/inet_diag.c). It is called by one goroutine at a time, which need not
+// be the one that called Dump, and not after Dump has returned. Each call has the
+// sockets of one datagram.
 //
 // Whoever joins a dump looks each socket up by its cookie anyhow, which costs
 // more than to parse it: so a repeated one is found there and not here.
@@ -178,14 +177,11 @@ func (d *Dumper) ask(ctx context.Context, dst []model.Socket, only Only, join Jo
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
 	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, join: join}
-	for range inTurns {
-		datagram := d.receive(ctx, d.buf)
-		var err error
-		if dst, err = answer.take(datagram, dst); err != nil || answer.done {
-			return dst, err
-		}
+	first, last := d.receiveRow(ctx)
+	if last {
+		return d.takeRow(&answer, &first, dst, nil)
 	}
-	return d.overlap(ctx, &answer, dst)
+	return d.overlap(ctx, &answer, first, dst)
 }
 
 // answer is what has been read of the answer to one request.

@@ -60,7 +60,8 @@ func (d *Dumper) lookUp(ctx context.Context, req *nl.NetlinkRequest, dst []model
 	if err := d.conn.Send(req); err != nil {
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
-	got := d.receive(ctx, d.buf)
+	got := d.receive(ctx, d.buffer())
+	defer d.keep(got.buf)
 	if got.err != nil {
 		return dst, got.err
 	}

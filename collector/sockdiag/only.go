@@ -55,6 +55,11 @@ func NewOnly(f *model.Filter) Only {
 // All reports whether o leaves nothing out.
 func (o Only) All() bool { return o == Only{} }
 
+// many reports whether o leaves out few of what a host has as a rule.
+func (o Only) many() bool {
+	return o.localPort == 0 && o.remotePort == 0 && o.bytecode == "" && (o.states == 0 || o.states.Has(model.Established))
+}
+
 // OnlyListeners is the Only of the listening sockets, which costs no walk of the
 // table of connections.
 func OnlyListeners() Only { return Only{states: model.States(model.Listen)} }

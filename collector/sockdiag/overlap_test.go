@@ -125,8 +125,8 @@ func dumpWith(t *testing.T, d sockdiagtest.Dump) ([]model.Socket, error) {
 
 // A kernel that falls silent in the middle is waited for until the context is done.
 func TestLongDumpEndsWithItsContext(t *testing.T) {
-	silent := long(6)
-	silent[5].Messages = silent[5].Messages[:2] // no NLMSG_DONE
+	silent := long(40)
+	silent[39].Messages = silent[39].Messages[:2] // no NLMSG_DONE
 	k := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{silent}}
 	why := errors.New("the client left")
 	ctx, cancel := context.WithCancelCause(t.Context())
