@@ -18,6 +18,8 @@ type Calls struct {
 	OpenByHandle bool
 	// Connect: it connects to other hosts.
 	Connect bool
+	// ConnectUnix: it connects to unix sockets.
+	ConnectUnix bool
 	// Profile: it measures where its threads spend their time.
 	Profile bool
 	// Remove: it removes files.
@@ -33,7 +35,7 @@ func always() []string {
 		"read", "write", "recvfrom", "readlinkat", "futex", "epoll_pwait", "nanosleep", "close",
 		"sendto", "sendmsg", "recvmsg", "readv", "writev", "poll", "ppoll", "fstat", "newfstatat", "fstatat", "getdents64", "pread64", "lseek",
 		"fcntl", "epoll_ctl", "epoll_create1", "eventfd2", "pipe2", "statfs", "fstatfs",
-		"accept4", "connect", "bind", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown",
+		"accept4", "bind", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown",
 		"munmap", "madvise", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall",
 		"sched_yield", "sched_getaffinity", "clock_gettime", "gettimeofday", "getrandom", "uname",
 		"getpid", "gettid", "getuid", "geteuid", "getgid", "getegid",
@@ -44,6 +46,18 @@ func always() []string {
 // profiling are the calls by which Go's runtime has its threads interrupted each so much time that they run.
 func profiling() []string {
 	return []string{"setitimer", "timer_create", "timer_settime", "timer_delete"}
+}
+
+// named are the calls that are allowed whatever their arguments.
+func named(calls Calls) []string {
+	names := always()
+	if calls.Profile {
+		names = append(names, profiling()...)
+	}
+	if calls.Connect || calls.ConnectUnix {
+		names = append(names, "connect")
+	}
+	return names
 }
 
 // newNamespaces are the flags of clone(2) that make namespaces.
@@ -71,7 +85,6 @@ func sometimes(calls Calls, pid int) []seccomp.NameWithConditions {
 		call("mprotect", hasNot(2, unix.PROT_EXEC)),
 		call("clone", has(0, unix.CLONE_THREAD), hasNot(0, newNamespaces)), // a thread, no process
 		call("socket", is(0, unix.AF_NETLINK)),
-		call("socket", is(0, unix.AF_UNIX)),
 		call("tgkill", is(0, uint64(pid))), // how the runtime interrupts its threads
 		call("prctl", is(0, unix.PR_SET_VMA)),
 	}
@@ -86,6 +99,9 @@ func sometimes(calls Calls, pid int) []seccomp.NameWithConditions {
 	}
 	if calls.Connect {
 		allowed = append(allowed, call("socket", is(0, unix.AF_INET)), call("socket", is(0, unix.AF_INET6)))
+	}
+	if calls.ConnectUnix {
+		allowed = append(allowed, call("socket", is(0, unix.AF_UNIX)))
 	}
 	if calls.Remove {
 		allowed = append(allowed, call("unlinkat", is(2, 0))) // no directory

@@ -20,7 +20,7 @@ type Files struct {
 	// Ports are the TCP ports that may be connected to.
 	Ports []uint16
 	// Remove are the files that may be removed. The kernel knows this right of
-	// directories alone: it is given for all that lies beside them.
+	// directories alone: it is given for all that lies beside and below them.
 	Remove []string
 	// Connect are the unix sockets that may be connected to, whether they are
 	// there yet or not. Names in the abstract namespace begin with @.

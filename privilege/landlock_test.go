@@ -53,6 +53,7 @@ func filesChild() (any, error) {
 	note("write a file", os.WriteFile(filepath.Join(readable, "file"), nil, 0o600))
 	note("make a file", os.WriteFile(filepath.Join(removable, "new"), nil, 0o600))
 	note("remove a file", os.Remove(filepath.Join(readable, "file")))
+	note("remove what lies beside the socket", os.Remove(filepath.Join(removable, "file")))
 	note("remove the socket", os.Remove(filepath.Join(removable, "socket")))
 	note("execute a file", executable(os.StartProcess("/proc/self/exe", nil, &os.ProcAttr{})))
 	parent := fmt.Sprintf("/proc/%d/", os.Getppid())
@@ -108,7 +109,8 @@ func TestRestrictFiles(t *testing.T) {
 	const allowed, denied = "allowed", "denied"
 	want := map[string]string{
 		"read a file": allowed, "list a directory": allowed, "read another file": denied,
-		"write a file": denied, "make a file": denied, "remove a file": denied, "remove the socket": allowed, "execute a file": denied,
+		"write a file": denied, "make a file": denied, "remove a file": denied, "remove what lies beside the socket": allowed, "remove the socket": allowed,
+		"execute a file":         denied,
 		"another process's comm": allowed, "another process's cmdline": allowed, "another process's cgroup": allowed, "another process's stat": allowed,
 		"another process's namespace": denied, "another process's descriptor": denied, "its own descriptor": allowed,
 	}

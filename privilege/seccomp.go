@@ -21,8 +21,10 @@ var ErrCgo = errors.New("this program was built with cgo: build it with CGO_ENAB
 // process has no need of; those that it needs are a list and all others are
 // not, so that a call that some later kernel has is refused without anybody
 // knowing of it. In particular it can then execute no program, make no process,
-// write to no file that is not open, open no socket that reaches another host,
-// and make no memory executable.
+// write to no file that is not open, open no socket that reaches another host
+// or, unless it has to, another process, and make no memory executable. Where it
+// may connect, it can turn a connection that it has accepted into one to
+// elsewhere (AF_UNSPEC of connect(2)): a filter does not see addresses.
 //
 // The error is ErrCgo, or says why the kernel has no filter or none for this
 // architecture.
@@ -51,15 +53,11 @@ func FilterCalls(calls Calls) error {
 // policy is the filter for an architecture.
 func policy(calls Calls, pid int, known *arch.Info) seccomp.Policy {
 	has := func(call string) bool { _, ok := known.SyscallNames[call]; return ok }
-	names := always()
-	if calls.Profile {
-		names = append(names, profiling()...)
-	}
 	return seccomp.Policy{
 		DefaultAction: seccomp.ActionErrno,
 		Syscalls: []seccomp.SyscallGroup{{
 			Action:             seccomp.ActionAllow,
-			Names:              slices.DeleteFunc(names, func(call string) bool { return !has(call) }),
+			Names:              slices.DeleteFunc(named(calls), func(call string) bool { return !has(call) }),
 			NamesWithCondtions: sometimes(calls, pid),
 		}},
 	}

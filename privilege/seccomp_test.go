@@ -26,8 +26,9 @@ func TestCallsAreKnown(t *testing.T) {
 		{arch.AARCH64, []string{"poll", "newfstatat"}},
 	} {
 		var unknown []string
-		names := append(always(), profiling()...)
-		for _, call := range sometimes(Calls{EnterNetNS: true, BPFIterators: true, OpenByHandle: true, Remove: true}, 1) {
+		all := Calls{EnterNetNS: true, BPFIterators: true, OpenByHandle: true, Connect: true, ConnectUnix: true, Profile: true, Remove: true}
+		names := named(all)
+		for _, call := range sometimes(all, 1) {
 			names = append(names, call.Name)
 		}
 		for _, name := range names {
@@ -92,7 +93,7 @@ func TestPolicy(t *testing.T) {
 		deny  = seccomp.ActionErrno | seccomp.Action(unix.EPERM)
 	)
 	here := uint64(1<<64 - 100) // AT_FDCWD
-	work := Calls{EnterNetNS: true, BPFIterators: true, OpenByHandle: true, Remove: true}
+	work := Calls{EnterNetNS: true, BPFIterators: true, OpenByHandle: true, ConnectUnix: true, Remove: true}
 	thread := uint64(unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD)
 	for _, test := range []struct {
 		calls     Calls
@@ -109,6 +110,10 @@ func TestPolicy(t *testing.T) {
 		{work, "timer_create", nil, deny},
 		{work, "setitimer", nil, deny},
 		{Calls{Profile: true}, "timer_create", nil, allow},
+		{Calls{}, "connect", nil, deny},
+		{Calls{ConnectUnix: true}, "connect", nil, allow},
+		{Calls{Connect: true}, "connect", nil, allow},
+		{Calls{Connect: true}, "socket", []uint64{unix.AF_UNIX, unix.SOCK_STREAM}, deny},
 		{Calls{Connect: true}, "socket", []uint64{unix.AF_INET, unix.SOCK_STREAM}, allow},
 		{Calls{Connect: true}, "socket", []uint64{unix.AF_INET6, unix.SOCK_STREAM}, allow},
 		{Calls{Connect: true}, "socket", []uint64{unix.AF_PACKET, unix.SOCK_RAW}, deny},
@@ -149,6 +154,8 @@ func TestPolicy(t *testing.T) {
 		{work, "clone", []uint64{unix.CLONE_VM | unix.CLONE_VFORK}, deny},
 		{work, "socket", []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_INET_DIAG}, allow},
 		{work, "socket", []uint64{unix.AF_UNIX, unix.SOCK_STREAM}, allow},
+		{Calls{}, "socket", []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_INET_DIAG}, allow},
+		{Calls{}, "socket", []uint64{unix.AF_UNIX, unix.SOCK_STREAM}, deny},
 		{work, "socket", []uint64{unix.AF_INET, unix.SOCK_STREAM}, deny},
 		{work, "socket", []uint64{unix.AF_INET6, unix.SOCK_DGRAM}, deny},
 		{work, "socket", []uint64{unix.AF_PACKET, unix.SOCK_RAW}, deny},
@@ -207,6 +214,8 @@ func callsChild() (any, error) {
 		note("execute a program", errors.Unwrap(err))
 		_, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 		note("open a TCP socket", err)
+		_, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		note("open a unix socket", err)
 		note("signal its parent", unix.Kill(os.Getppid(), 0))
 		return nil
 	})
@@ -227,7 +236,7 @@ func TestFilterCalls(t *testing.T) {
 	const denied = "operation not permitted"
 	want := map[string]string{
 		"filter": "allowed", "NoNewPrivs": "1", "Seccomp": "2", "read a file": "allowed", "write to a file": denied,
-		"execute a program": denied, "open a TCP socket": denied, "signal its parent": denied,
+		"execute a program": denied, "open a TCP socket": denied, "open a unix socket": denied, "signal its parent": denied,
 	}
 	if isCgo {
 		want = map[string]string{"filter": ErrCgo.Error(), "NoNewPrivs": got["NoNewPrivs"], "Seccomp": got["Seccomp"]}

@@ -86,7 +86,8 @@ func (w work) files() privilege.Files {
 
 func (w work) calls() privilege.Calls {
 	return privilege.Calls{
-		EnterNetNS: w.netNS != (collector.NetNS{}), BPFIterators: w.iterator, OpenByHandle: true, Profile: w.profile, Connect: w.traced != nil, Remove: w.made != "",
+		EnterNetNS: w.netNS != (collector.NetNS{}), BPFIterators: w.iterator, OpenByHandle: true, Profile: w.profile,
+		Connect: w.traced != nil, ConnectUnix: len(w.sockets) > 0, Remove: w.made != "",
 	}
 }
 

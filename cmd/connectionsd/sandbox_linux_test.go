@@ -32,7 +32,12 @@ func TestWork(t *testing.T) {
 		calls      privilege.Calls
 	}{
 		{
-			name: "the default", work: work{netNS: all, iterator: true},
+			name: "the default", work: work{netNS: all, iterator: true, sockets: []string{"/run/docker.sock"}},
+			needs: []string{handles, namespaces, ptrace}, noLandlock: looksAtAll,
+			calls: privilege.Calls{EnterNetNS: true, BPFIterators: true, OpenByHandle: true, ConnectUnix: true},
+		},
+		{
+			name: "without engines", work: work{netNS: all, iterator: true},
 			needs: []string{handles, namespaces, ptrace}, noLandlock: looksAtAll,
 			calls: privilege.Calls{EnterNetNS: true, BPFIterators: true, OpenByHandle: true},
 		},
@@ -50,7 +55,7 @@ func TestWork(t *testing.T) {
 			name: "its own namespace", work: work{iterator: true, sockets: []string{"/run/docker.sock", "@notify"}, made: "/run/c.sock"},
 			needs: []string{handles},
 			files: privilege.Files{Read: []string{"/proc"}, Connect: []string{"/run/docker.sock", "@notify"}, Remove: []string{"/run/c.sock"}},
-			calls: privilege.Calls{BPFIterators: true, OpenByHandle: true, Remove: true},
+			calls: privilege.Calls{BPFIterators: true, OpenByHandle: true, ConnectUnix: true, Remove: true},
 		},
 		{
 			name: "settings in files", work: work{iterator: true, settings: []string{"/etc/connectionsd", "/srv/tls"}},

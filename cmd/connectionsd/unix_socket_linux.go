@@ -62,17 +62,38 @@ func bindUnix(ctx context.Context, path string) (*net.UnixListener, error) {
 	return listener.(*net.UnixListener), nil
 }
 
-// giveTo gives the file to owner, and back what the umask took.
+// giveTo gives the file to owner, and back what the umask took. Who may write to the directory can have put another file
+// in its place by now, or another name of one: what is opened is looked at, and no name is gone by after that.
 func giveTo(path string, owner *privilege.User) (os.FileInfo, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	file := os.NewFile(uintptr(fd), path)
+	defer file.Close()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.Mode().Type() != os.ModeSocket || !isOnlyOurs(info):
+		return nil, errors.New("somebody has put another file in its place: want a directory that others may not write to")
+	}
 	if owner != nil {
-		if err := os.Lchown(path, owner.UID, owner.GID); err != nil {
-			return nil, err
+		if err := unix.Fchownat(fd, "", owner.UID, owner.GID, unix.AT_EMPTY_PATH); err != nil {
+			return nil, &os.PathError{Op: "chown", Path: path, Err: err}
 		}
 	}
-	if err := os.Chmod(path, socketMode); err != nil {
-		return nil, err
+	// A descriptor of O_PATH has no fchmod(2).
+	if err := os.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), socketMode); err != nil {
+		return nil, fmt.Errorf("make %s its group's: %w", path, err)
 	}
-	return os.Lstat(path)
+	return file.Stat()
+}
+
+// isOnlyOurs reports whether a file is this user's and has one name.
+func isOnlyOurs(info os.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid() && stat.Nlink == 1
 }
 
 // removeDead removes a socket file that nobody listens on.

@@ -69,6 +69,37 @@ func TestListenUnixForAnother(t *testing.T) {
 	}
 }
 
+// What somebody has put in the place of the file since it was made is not given away.
+func TestUnixSocketThatIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	secret, link := filepath.Join(dir, "secret"), filepath.Join(dir, "c.sock")
+	if err := os.WriteFile(secret, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(secret, link); err != nil {
+		t.Fatal(err)
+	}
+	// A socket with another name, which may be another daemon's.
+	other, name := filepath.Join(dir, "other"), filepath.Join(dir, "name")
+	listener, err := net.Listen("unix", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := os.Link(other, name); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{secret, link, name} {
+		const want = "somebody has put another file in its place: want a directory that others may not write to"
+		if _, err := giveTo(path, nil); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		}
+	}
+	if mode, _, _ := modeOf(t, secret); mode != 0o600 {
+		t.Errorf("the file that the link leads to: %v, want -rw-------", mode)
+	}
+}
+
 // A file whose daemon is dead is replaced; one of somebody who lives is not touched, nor is one that is no socket.
 func TestListenUnixWhereAFileIs(t *testing.T) {
 	dir := t.TempDir()

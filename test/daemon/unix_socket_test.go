@@ -41,6 +41,26 @@ func getUnix(t *testing.T, socket, path string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
+// The socket file asks for the token and the login too, and for no certificate, since it is not TLS.
+func TestUnixSocketAsksForSecrets(t *testing.T) {
+	const token = "token-of-the-test-x"
+	socket := filepath.Join(t.TempDir(), "c.sock")
+	cert, key := keyPair(t, "daemon")
+	serveFrom(t, map[string]string{
+		"conf": "rpc-bind-port=0\naccess-token=" + token + "\nrpc-login-file=login\n" +
+			"rpc-ssl-certificate=cert.pem\nrpc-ssl-private-key=key.pem\nrpc-ssl-ca-certificates=cert.pem\n",
+		"login": "user:hunter2\n", "cert.pem": cert, "key.pem": key,
+	}, "--bpf", "off", "--unix-socket", socket)
+	for path, want := range map[string]int{
+		"/healthz": http.StatusOK, "/api/connections": http.StatusNotFound, "/metrics": http.StatusNotFound,
+		"/" + token + "/api/connections": http.StatusUnauthorized, "/" + token + "/metrics": http.StatusUnauthorized,
+	} {
+		if status, body := getUnix(t, socket, path); status != want {
+			t.Errorf("%s: status %d, want %d: %s", path, status, want, body)
+		}
+	}
+}
+
 // All that is served by TCP is served at the socket file, which is there as long as the daemon.
 func TestUnixSocket(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "c.sock")
