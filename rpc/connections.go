@@ -13,8 +13,8 @@ type ConnectionLimits struct {
 	// All is how many there may be in all; 0: any number. One of HTTP/2 counts as many times as it has requests.
 	All int
 
-	// PerPublicIP and PerPrivateIP are how many of them one client may have; 0: any number. A client is an IPv4 address or
-	// an IPv6 /64. Private are those that reach no further than this host or its site: loopback, link-local, 10/8, 172.16/12,
+	// PerPublicIP and PerPrivateIP are how many of them one client may have; 0: any number. A client is an IPv4 address,
+	// all of 127.0.0.0/8, or an IPv6 /64. Private are those that reach no further than this host or its site: loopback, link-local, 10/8, 172.16/12,
 	// 192.168/16 and fc00::/7.
 	PerPublicIP, PerPrivateIP int
 
@@ -68,11 +68,13 @@ func (t *Connections) SetLimits(limits ConnectionLimits) {
 	defer t.mu.Unlock()
 	t.limits = limits
 	for _, of := range t.clients {
-		for c := range of.connections { // all of them are of one kind of address
-			if _, of.limit = t.limitOf(c.RemoteAddr()); of.limit == 0 {
-				of.limit = math.MaxInt
+		of.limit = math.MaxInt
+		for c := range of.connections {
+			// All of them are of one kind of address, of which some may be exempt.
+			if _, limit := t.limitOf(c.RemoteAddr()); limit != 0 {
+				of.limit = limit
+				break
 			}
-			break
 		}
 	}
 	t.notify()

@@ -151,7 +151,7 @@ func TestConnectionsPerClient(t *testing.T) {
 		{"public, one address in two ways", []string{"192.0.2.1:1", "[::ffff:192.0.2.1]:2"}, "192.0.2.1:3"},
 		{"IPv6, one network", []string{"[2001:db8::1]:1", "[2001:db8::2]:1"}, "[2001:db8::ffff:1]:1"},
 		{"IPv6, another network", []string{"[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8:0:1::1]:1"}, ""},
-		{"loopback", []string{"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, "127.0.0.1:4"},
+		{"loopback", []string{"127.0.0.1:1", "127.0.0.2:1", "127.255.0.1:1"}, "127.9.9.9:1"},
 		{"private", []string{"192.168.1.1:1", "192.168.1.1:2", "192.168.1.1:3"}, "192.168.1.1:4"},
 		{"unique local", []string{"[fd00::1]:1", "[fd00::2]:1", "[fd00::3]:1"}, "[fd00::4]:1"},
 		{"link-local", []string{"[fe80::1%eth0]:1", "[fe80::1%eth1]:1", "[fe80::2]:1"}, "[fe80::3%lo]:1"},
@@ -298,9 +298,12 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		p, table := newPipes(), NewConnections(ConnectionLimits{})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		server := &Server{Handler: newHeld(), Connections: table, Log: zerolog.New(&log).Level(zerolog.WarnLevel)}
+		h := newHeld()
+		h.release = make(chan struct{})
+		server := &Server{Handler: h, Connections: table, Log: zerolog.New(&log).Level(zerolog.WarnLevel)}
 		go func() { ended <- server.Serve(ctx, p) }()
-		idle := p.dial("192.0.2.1:1").read()
+		idle, busy := p.dial("192.0.2.1:1").read(), p.dial("192.0.2.1:3").read()
+		busy.send(getHeld)
 		synctest.Wait()
 		time.Sleep(patience)
 		full := &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
@@ -308,6 +311,10 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		synctest.Wait()
 		if idle.isOpen() {
 			t.Error("the idle connection stays open")
+		}
+		close(h.release)
+		if got := busy.status(); got != "204" {
+			t.Errorf("status %q of the request that was being answered", got)
 		}
 		for range 100 { // with nothing to close
 			p.errs <- full
@@ -324,11 +331,13 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		if got := c.status(); got != "204" {
 			t.Errorf("status %q after it has passed", got)
 		}
-		want := map[string]any{
-			"level": "warn", "error": "accept tcp: too many open files", "connections": 0.0,
-			"message": "no file descriptor is left for a new connection: want a lower --rpc-max-connections or a higher limit of open files",
+		line := func(connections float64) map[string]any {
+			return map[string]any{
+				"level": "warn", "error": "accept tcp: too many open files", "connections": connections,
+				"message": "no file descriptor is left for a new connection: want a lower --rpc-max-connections or a higher limit of open files",
+			}
 		}
-		if diff := cmp.Diff([]map[string]any{want, want}, logLines(t, log.String())); diff != "" {
+		if diff := cmp.Diff([]map[string]any{line(1), line(0)}, logLines(t, log.String())); diff != "" {
 			t.Errorf("log of 100 seconds (-want +got):\n%s", diff)
 		}
 		failed := errors.New("the socket is none")

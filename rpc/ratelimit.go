@@ -101,13 +101,17 @@ func (l *rateLimit) bucket(client netip.Addr) *rate.Limiter {
 	return bucket
 }
 
-// clientOf is whose bucket a request is paid from: an IPv4 address, or an IPv6 /64, which is what one customer gets and
-// can choose addresses from at will. Clients without an address, those of a unix socket, share one bucket.
+// clientOf is whose bucket a request is paid from: an IPv4 address, 127.0.0.0/8, or an IPv6 /64, which is what one customer gets
+// and can choose addresses from at will. Clients without an address, those of a unix socket, share one bucket.
 func clientOf(r *http.Request) netip.Addr { return clientAt(middleware.GetClientIPAddr(r.Context())) }
 
-// clientAt is the client that has an address, named by the first of its addresses.
+// clientAt is the client that has an address, named by the first of its addresses. Who is on this host has all of
+// 127.0.0.0/8.
 func clientAt(addr netip.Addr) netip.Addr {
-	if !addr.Is6() {
+	switch {
+	case addr.Is4() && addr.IsLoopback():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case !addr.Is6():
 		return addr
 	}
 	prefix, _ := addr.Prefix(64) // an IPv6 address has one

@@ -154,6 +154,9 @@ func TestRateLimit(t *testing.T) {
 			{from: "[2001:db8:0:1::1]:1", status: 200},
 			{from: "[2001:db8:0:1:ffff::2]:1", status: 429, retryAfter: "1"},
 			{from: "[2001:db8:0:2::1]:1", status: 200},
+			{from: "127.0.0.1:1", status: 200},
+			{from: "127.1.2.3:1", status: 429, retryAfter: "1"}, // of the same host
+			{from: "[::ffff:127.0.0.9]:1", status: 429, retryAfter: "1"},
 			{from: "@", status: 200}, // the peers of a unix socket have no address
 			{from: "@", status: 429, retryAfter: "1"},
 			{from: "192.0.2.1:3", status: 429, retryAfter: "1"},

@@ -86,6 +86,8 @@ func clientName(client netip.Addr) string {
 	switch {
 	case !client.IsValid():
 		return "without an address"
+	case client.IsLoopback() && client.Is4():
+		return "127.0.0.0/8"
 	case client.Is6():
 		return netip.PrefixFrom(client, 64).String()
 	}

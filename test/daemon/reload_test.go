@@ -246,6 +246,7 @@ func testReload(t *testing.T, args []string) {
 		"conf": "rpc-bind-port=0\naccess-token=" + a + "\n" + common, "cert.pem": cert1, "key.pem": key1,
 	}, args...)
 	d.wantStatus(t, "at first", map[[2]string]int{{path(a)}: 200, {path(b)}: 404})
+	left := threads(t, d.cmd.Process.Pid)
 	old, name := d.dial(t)
 	if name != "first" {
 		t.Errorf("the certificate is called %s, want first", name)
@@ -288,6 +289,9 @@ func testReload(t *testing.T, args []string) {
 
 	// Nothing.
 	d.reload(t, nil)
+	if diff := cmp.Diff(left, threads(t, d.cmd.Process.Pid)); diff != "" {
+		t.Errorf("privileges after the reloads (-at first +now):\n%s", diff)
+	}
 
 	events := d.reloads(t)
 	in := func(name string) string { return filepath.Join(d.directory, name) }

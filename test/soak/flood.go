@@ -22,7 +22,7 @@ type flood struct {
 	poll    int
 	members []*member
 	byFD    map[int32]*member
-	free    []*member
+	free    []*member // whoever has been free longest is first: nobody is silent until the daemon closes the connection
 	events  []unix.EpollEvent
 	buf     []byte
 
@@ -42,7 +42,7 @@ type member struct {
 // at any rate: as soon as there is a client that has its answer.
 var atAnyRate = math.Inf(1)
 
-// The clients have addresses 127.0.50.1 and so on, with a hundred connections each.
+// A hundred connections have one address.
 const floodPerAddress = 100
 
 // newFlood connects the clients.
@@ -55,7 +55,7 @@ func newFlood(ctx context.Context, to netip.AddrPort, clients int, request []byt
 		return nil, fmt.Errorf("make an epoll: %w", err)
 	}
 	for i := range clients {
-		m := &member{from: [4]byte{127, 0, byte(50 + i/floodPerAddress), 1}, fd: -1}
+		m := &member{from: clientAddress(floodClients, byte(1+i/floodPerAddress)).As4(), fd: -1}
 		if err := f.connect(m); err != nil {
 			f.close()
 			return nil, err
@@ -126,8 +126,8 @@ func (f *flood) run(ctx context.Context, rate float64, lasting time.Duration) er
 			last = now
 		}
 		for due >= 1 && len(f.free) > 0 {
-			m := f.free[len(f.free)-1]
-			f.free = f.free[:len(f.free)-1]
+			m := f.free[0]
+			f.free = f.free[1:]
 			f.send(m)
 			due--
 		}

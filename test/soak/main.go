@@ -85,6 +85,9 @@ func run(ctx context.Context, args []string) error {
 	if err := measuring.LoopbackUp(); err != nil {
 		return err
 	}
+	if err := addClientAddresses(); err != nil {
+		return err
+	}
 	if err := measuring.Machine().Print(os.Stdout); err != nil {
 		return err
 	}

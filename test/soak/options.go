@@ -38,7 +38,7 @@ func (o *options) declare(flags *flag.FlagSet) {
 	flags.DurationVar(&o.slowFor, "slow-for", 20*time.Second, "`time` for which an honest client asks beside the slow ones")
 	flags.DurationVar(&o.slowAgain, "slow-again", 10*time.Second, "`time` after which a slow client whose connection was closed comes again")
 	flags.DurationVar(&o.overload, "overload-for", time.Minute, "`time` for which more is asked than can be answered")
-	flags.IntVar(&o.overloadPairs, "overload-pairs", 2000, "`number` of connections of the host that is asked too much")
+	flags.IntVar(&o.overloadPairs, "overload-pairs", 3000, "`number` of connections of the host that is asked too much")
 	flags.Float64Var(&o.times, "overload-times", 20, "how many times what can be answered is asked")
 	flags.DurationVar(&o.soak, "soak-for", 30*time.Minute, "`time` for which connections pass through")
 	flags.IntVar(&o.connections, "soak-connections", 1_000_000, "`number` of connections that pass through")

@@ -50,7 +50,7 @@ func TestShort(t *testing.T) {
 	}
 	want := options{
 		timeout: time.Hour, malformed: 14_000, slow: 10_000, slowFor: 20 * time.Second, slowAgain: 10 * time.Second,
-		overload: time.Minute, overloadPairs: 2000, times: 20, soak: 30 * time.Minute, connections: 1_000_000, sigterms: 100, restarts: 20,
+		overload: time.Minute, overloadPairs: 3000, times: 20, soak: 30 * time.Minute, connections: 1_000_000, sigterms: 100, restarts: 20,
 	}
 	if diff := cmp.Diff(want, long, cmp.AllowUnexported(options{})); diff != "" {
 		t.Errorf("as specified (-want +got):\n%s", diff)

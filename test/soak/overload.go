@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -69,7 +68,7 @@ func tryOverload(ctx context.Context, o options) (_ *section, err error) {
 			found.capacity, found.clients = perSecond, clients
 		}
 	}
-	someone := honest{from: netip.MustParseAddr("127.0.0.2"), to: d.address, kept: true, pause: 5 * time.Millisecond}
+	someone := honest{from: clientAddress(honestClients, 1), to: d.address, kept: true, pause: 5 * time.Millisecond}
 	found.before = someone.ask(ctx, aside)
 	if err := found.flood(ctx, d, o, someone); err != nil {
 		return nil, err
@@ -106,7 +105,7 @@ func (found *overloaded) flood(ctx context.Context, d *daemon, o options, someon
 	var beside sync.WaitGroup
 	beside.Go(func() { found.most = d.most(watching) })
 	beside.Go(func() {
-		found.during = honest{from: netip.MustParseAddr("127.0.0.3"), to: d.address, kept: true, pause: honestPause}.ask(watching, o.overload-100*time.Millisecond)
+		found.during = honest{from: clientAddress(honestClients, 2), to: d.address, kept: true, pause: honestPause}.ask(watching, o.overload-100*time.Millisecond)
 	})
 	began := time.Now()
 	if err := first(func() error { return f.run(ctx, found.offered, o.overload) }); err != nil {

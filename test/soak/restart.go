@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"syscall"
 	"time"
 
@@ -102,7 +101,7 @@ func (d *daemon) firstAnswer(ctx context.Context, remote string) (id string, aft
 			return "", 0, fmt.Errorf("the daemon has ended: %s", d.log)
 		default:
 		}
-		c, err := dial(ctx, netip.MustParseAddr("127.0.0.2"), d.address)
+		c, err := dial(ctx, clientAddress(honestClients, 1), d.address)
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			if err := sleep(ctx, 200*time.Microsecond); err != nil {
 				return "", 0, err

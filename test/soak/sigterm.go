@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -96,7 +95,7 @@ func endOnce(ctx context.Context, o options, after time.Duration, all *endings) 
 // endClient is client i of a daemon that is told to end. Of ten clients six ask on a connection that they keep, three on a
 // new one each time, and one now and then.
 func endClient(ctx context.Context, d *daemon, i int, told *atomic.Bool, all *endings) {
-	from := netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + i)})
+	from := clientAddress(endClients, byte(1+i))
 	random := rand.New(rand.NewPCG(3, uint64(i)))
 	var c *client
 	var asked time.Time // the last request, or the connection: the daemon has heard of this client since

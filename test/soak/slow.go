@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -62,10 +61,10 @@ type honestly struct{ kept, anew *experience }
 func askHonestly(ctx context.Context, d *daemon, lasting time.Duration) (both honestly) {
 	var asking sync.WaitGroup
 	asking.Go(func() {
-		both.kept = honest{from: netip.MustParseAddr("127.0.0.2"), to: d.address, kept: true, pause: honestPause}.ask(ctx, lasting)
+		both.kept = honest{from: clientAddress(honestClients, 1), to: d.address, kept: true, pause: honestPause}.ask(ctx, lasting)
 	})
 	asking.Go(func() {
-		both.anew = honest{from: netip.MustParseAddr("127.0.0.3"), to: d.address, pause: honestPause}.ask(ctx, lasting)
+		both.anew = honest{from: clientAddress(honestClients, 2), to: d.address, pause: honestPause}.ask(ctx, lasting)
 	})
 	asking.Wait()
 	return both

@@ -16,7 +16,7 @@ import (
 // slowCommand is the first argument of the process that is the slow clients.
 const slowCommand = "hold-slow"
 
-// The slow clients have addresses 127.0.2.1 to 127.0.41.1, so that none has as many connections as a client may have.
+// The slow clients have so many addresses, so that none has as many connections as a client may have.
 const (
 	slowAddresses = 40
 	maxSlow       = 500 * slowAddresses
@@ -176,7 +176,7 @@ func (c *crowd) connect(i int, now time.Time) error {
 	if client.kind == doesNotRead {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 2048)
 	}
-	from := unix.SockaddrInet4{Addr: [4]byte{127, 0, byte(2 + i/20%slowAddresses), 1}}
+	from := unix.SockaddrInet4{Addr: clientAddress(slowClients, byte(1+i/20%slowAddresses)).As4()}
 	if err := unix.Bind(fd, &from); err != nil {
 		return fmt.Errorf("bind to %v: %w", from.Addr, err)
 	}

@@ -84,7 +84,7 @@ func soakClient(ctx context.Context, d *daemon, number int) *experience {
 	if sleep(ctx, every*time.Duration(number)/soakClients) != nil {
 		return e
 	}
-	c, err := dial(ctx, netip.AddrFrom4([4]byte{127, 0, 0, byte(2 + number)}), d.address)
+	c, err := dial(ctx, clientAddress(honestClients, byte(1+number)), d.address)
 	if err != nil {
 		e.wrong[shortened(err)]++
 		return e
