@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -193,6 +195,46 @@ func TestErrorsAreNotCompressed(t *testing.T) {
 		request.Header.Set("Accept-Encoding", "gzip, zstd")
 		if got := serve(h, request); got.Status != status || got.Header.Get("Content-Encoding") != "" || got.Header.Get("Content-Length") == "" {
 			t.Errorf("status %d, headers %v, want %d in plain", got.Status, got.Header, status)
+		}
+	}
+}
+
+// pieces notes how many bytes are written at once.
+type pieces struct {
+	http.ResponseWriter
+	sizes []int
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.sizes = append(p.sizes, len(b))
+	return p.ResponseWriter.Write(b)
+}
+
+// What is compressed is written in pieces of some size, so that who takes little of it at a time does not seem to take much.
+func TestCompressedPieces(t *testing.T) {
+	noise := make([]byte, 300_000)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	h := compressed(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, hex.EncodeToString(noise))
+	}))
+	for _, encoding := range []string{"gzip", "zstd"} {
+		request := httptest.NewRequest("GET", "/", nil)
+		request.Header.Set("Accept-Encoding", encoding)
+		recorder := httptest.NewRecorder()
+		w := &pieces{ResponseWriter: recorder}
+		h.ServeHTTP(w, request)
+		if got := decoded(t, encoding, recorder.Body); got != hex.EncodeToString(noise) {
+			t.Errorf("%s: %d bytes are not what was written", encoding, len(got))
+		}
+		last := len(w.sizes) - 1
+		if last < 2 {
+			t.Fatalf("%s: pieces of %v bytes, want several", encoding, w.sizes)
+		}
+		for _, size := range w.sizes[:last] {
+			if size < gatheredAtOnce {
+				t.Errorf("%s: a piece of %d bytes, want at least %d", encoding, size, gatheredAtOnce)
+			}
 		}
 	}
 }
