@@ -39,6 +39,11 @@ type exchange struct {
 	mu       sync.Mutex // also held while a deadline is set, which must not be once the handler has returned
 	waiting  time.Time  // since when it waits for the client; the zero Time: it does not
 	reading  bool       // what it waits for is the body
+	unseen   int        // bytes since the last look at the delivery that were written, or are to be by the write under way
+	first    delivery   // at the first look, which is before much has been written
+	last     delivery   // at the last look before the write under way
+	written  int        // bytes
+	hasRead  bool       // the client has taken flushFrom of the answer
 	deadline time.Time  // of all writes, for who asked for one
 	cutBody  bool       // the client has lost its place while its body was read
 	cut      bool       // it has lost it later, or is not worth more waiting for another reason
@@ -170,7 +175,9 @@ func (e *exchange) write(b []byte) (int, error) {
 		e.connection.wait(0, -1)
 	}()
 	if !e.isWhole(b) {
-		return e.ResponseWriter.Write(b)
+		n, err := e.ResponseWriter.Write(b)
+		e.took(n)
+		return n, err
 	}
 	return e.connection.atOnce(func() (int, error) {
 		n, err := e.ResponseWriter.Write(b)
@@ -194,6 +201,15 @@ func (e *exchange) isWhole(b []byte) bool {
 	return !e.multiplexed && len(b) > heldByServer && len(b) <= worthACopy && e.Header().Get("Content-Length") == strconv.Itoa(len(b))
 }
 
+// took is called when n bytes have been written. Of a connection that tells nothing of its client, and of a stream of HTTP/2, it
+// is all there is to go by.
+func (e *exchange) took(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.written += n
+	e.hasRead = e.hasRead || !e.first.known && e.written >= flushFrom
+}
+
 // beginWrite is called before n bytes are written.
 func (e *exchange) beginWrite(n int) error {
 	e.mu.Lock()
@@ -202,10 +218,23 @@ func (e *exchange) beginWrite(n int) error {
 		return err
 	}
 	e.waiting = time.Now()
+	if e.unseen += n; e.unseen > worthACopy && !e.multiplexed {
+		e.unseen, e.last = 0, deliveryOf(e.connection.Conn)
+		if !e.first.known {
+			e.first = e.last
+		}
+		e.sees(e.last)
+	}
 	return nil
 }
 
-// late returns for how long the exchange has waited for its client, if that is at least some time.
+// sees is called with each look at the delivery.
+func (e *exchange) sees(d delivery) {
+	e.hasRead = e.hasRead || d.since(e.first) >= flushFrom
+}
+
+// late returns for how long the exchange has waited for its client, if that is at least some time and the client does not read
+// steadily.
 func (e *exchange) late(now time.Time, atLeast time.Duration) time.Duration {
 	if e == nil {
 		return 0
@@ -213,13 +242,38 @@ func (e *exchange) late(now time.Time, atLeast time.Duration) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	late := now.Sub(e.waiting)
-	if e.waiting.IsZero() || late < atLeast {
+	switch {
+	case e.waiting.IsZero() || late < atLeast:
+		return 0
+	case e.hasRead && late < pausedReader: // before what costs a system call: who finds no place asks it of all
+		return 0
+	case e.reading || e.multiplexed:
+		return late
+	}
+	d := deliveryOf(e.connection.Conn)
+	e.sees(d)
+	switch {
+	case d.whole: // what waits is the write, for a processor
+		return 0
+	case e.hasRead && late < pausedReader:
+		return 0
+	case d.isSteady(e.last, late): // as far as it has a processor
 		return 0
 	}
-	if !e.reading && !e.multiplexed && !hasUnsent(e.connection.Conn) {
-		return 0 // what waits is the write, for a processor
-	}
 	return late
+}
+
+// delivery returns how far the answer has come.
+func (e *exchange) delivery() delivery {
+	if e == nil || e.multiplexed {
+		return delivery{}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.over {
+		return delivery{}
+	}
+	return deliveryOf(e.connection.Conn)
 }
 
 // cutOff lets an exchange wait for its client no longer. One that reads a body can still be answered.

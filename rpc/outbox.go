@@ -7,11 +7,14 @@ import (
 	"time"
 )
 
-// evictAfter is how long the client of an answer may keep waiting those who need what the answer is made from, where the
-// rest of it cannot be kept. keepAgain is how long until that is tried again.
+// How long the client of an answer may keep waiting those who need what the answer is made from, where the rest of it
+// cannot be kept: evictAfter in all, and evictSteady one that reads steadily meanwhile. Whether it does is looked at again
+// and again, and so is, each keepAgain, whether the rest can be kept.
 const (
-	evictAfter = 2 * time.Second
-	keepAgain  = 10 * time.Millisecond
+	evictAfter  = 2 * time.Second
+	evictSteady = 5 * time.Second
+	steadyAgain = 250 * time.Millisecond
+	keepAgain   = 10 * time.Millisecond
 )
 
 // An outbox is the http.ResponseWriter of a handler that sends an answer in parts.
@@ -25,12 +28,15 @@ type outbox struct {
 	kept    *places    // for the parts that all outboxes keep
 	spare   *sync.Pool // *[]byte: buffers of such parts that have been sent
 
-	hurried   chan struct{} // closed by hurry
-	hurryOnce sync.Once
+	// Of what the parts to come are made from, and the maker's alone.
+	wanted  <-chan struct{} // closed once others wait for it; nil: none do
+	pressed time.Time       // when the maker has first seen that; the zero Time: it has not
+	before  progress        // then
 
 	mu    sync.Mutex
 	more  sync.Cond
 	begun bool          // there has been a part
+	sent  int           // bytes
 	parts []*part       // that have not been sent; the first is under way
 	one   part          // where that stands which comes while there is none, as nearly all do
 	idle  chan struct{} // has a word for the maker once there are none any more
@@ -46,7 +52,7 @@ type part struct {
 }
 
 func newOutbox(w http.ResponseWriter, r *http.Request, kept *places, spare *sync.Pool) *outbox {
-	o := &outbox{ResponseWriter: w, request: r, kept: kept, spare: spare, hurried: make(chan struct{}), idle: make(chan struct{}, 1), ended: make(chan struct{})}
+	o := &outbox{ResponseWriter: w, request: r, kept: kept, spare: spare, idle: make(chan struct{}, 1), ended: make(chan struct{})}
 	o.more.L = &o.mu
 	return o
 }
@@ -58,9 +64,12 @@ func (o *outbox) send(b []byte) ([]byte, error) {
 	select {
 	case <-o.idle:
 		return b[:0], o.failure()
-	case <-o.hurried:
+	case <-o.wanted:
 	}
-	deadline, again := time.NewTimer(evictAfter), time.NewTicker(keepAgain)
+	if o.pressed.IsZero() {
+		o.pressed, o.before = time.Now(), o.progress()
+	}
+	deadline, again := time.NewTimer(time.Until(o.pressed.Add(evictAfter))), time.NewTicker(keepAgain)
 	defer deadline.Stop()
 	defer again.Stop()
 	for !o.keep(sent) {
@@ -68,11 +77,42 @@ func (o *outbox) send(b []byte) ([]byte, error) {
 		case <-o.idle:
 			return b[:0], o.failure()
 		case <-deadline.C:
+			if o.readsSteadily() {
+				deadline.Reset(steadyAgain)
+				continue
+			}
 			o.cut()
 		case <-again.C:
 		}
 	}
 	return o.buffer(cap(b)), o.failure()
+}
+
+// progress is how far an answer has come.
+type progress struct {
+	delivery
+	sent int // bytes that were written, which is what there is to go by where the delivery is not known
+}
+
+// progress returns how far the answer has come.
+func (o *outbox) progress() progress {
+	p := progress{delivery: exchangeOf(o.request.Context()).delivery()}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p.sent = o.sent
+	return p
+}
+
+// readsSteadily reports whether the client has read steadily since others wait, and not for too long.
+func (o *outbox) readsSteadily() bool {
+	elapsed, p := time.Since(o.pressed), o.progress()
+	switch {
+	case elapsed >= evictSteady:
+		return false
+	case !p.known:
+		return float64(p.sent-o.before.sent) >= steadyRead*elapsed.Seconds()
+	}
+	return p.whole || p.isSteady(o.before.delivery, elapsed)
 }
 
 // buffer returns an empty one of so many bytes. Garbage of half a megabyte for each part would double what a busy daemon takes.
@@ -134,9 +174,9 @@ func (o *outbox) run() {
 		p := o.parts[0]
 		if o.err == nil {
 			o.mu.Unlock()
-			_, err := o.ResponseWriter.Write(p.bytes)
+			n, err := o.ResponseWriter.Write(p.bytes)
 			o.mu.Lock()
-			o.err = err
+			o.sent, o.err = o.sent+n, err
 		}
 		o.parts = slices.Delete(o.parts, 0, 1)
 		if p.place != nil { // its maker has another buffer by now
@@ -172,8 +212,9 @@ func (o *outbox) failure() error {
 	return o.err
 }
 
-// hurry lets the answer be made without waiting for the client.
-func (o *outbox) hurry() { o.hurryOnce.Do(func() { close(o.hurried) }) }
+// madeFrom is called when the parts to come are made from something else, for which others wait once wanted is closed; nil: from
+// nothing that they could wait for.
+func (o *outbox) madeFrom(wanted <-chan struct{}) { o.wanted, o.pressed = wanted, time.Time{} }
 
 // Write sends b, once all parts have been sent.
 func (o *outbox) Write(b []byte) (int, error) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,6 +148,81 @@ func TestAnAnswerThatCannotBeKept(t *testing.T) {
 	}
 }
 
+// That time is for all that is left of the answer, however little at a time the client takes.
+func TestAnAnswerThatIsTakenSlowly(t *testing.T) {
+	m := newMaker(maxKept + 10)
+	bubble(t, ConnectionLimits{}, m, func(p *pipes, _ *Connections) {
+		c := p.dial("192.0.2.1:1")
+		c.send(getRoot)
+		time.Sleep(time.Second)
+		m.want()
+		for range 4 {
+			time.Sleep(evictAfter - 100*time.Millisecond)
+			_, _ = io.CopyN(io.Discard, c, 2*flushFrom) // it fails once the connection has ended
+		}
+		synctest.Wait()
+		if !m.failed || m.made != time.Second+evictAfter || c.isOpen() || len(m.bounds.kept.taken) != 0 {
+			t.Errorf("failed %t after %v, open %t, %d parts kept", m.failed, m.made, c.isOpen(), len(m.bounds.kept.taken))
+		}
+	})
+}
+
+// In a batch that time is for what is made from one snapshot: with the next nobody may wait.
+func TestAnAnswerFromTwoSnapshots(t *testing.T) {
+	m := newMaker(maxKept + 2)
+	m.bounds = newBounds(func(Refusal) {})
+	wanted, want := context.WithCancel(t.Context())
+	want()
+	bubble(t, ConnectionLimits{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.bounds.answer(restFace, w, r, func(w http.ResponseWriter) {
+			reply := newReply(w, r, nil)
+			stop := reply.cutOff(wanted)
+			reply.Buf = append(reply.Buf, make([]byte, flushFrom)...)
+			if err := reply.Flush(); err != nil {
+				t.Error(err)
+			}
+			stop()
+			if err := m.make(reply); err != nil {
+				t.Error(err)
+			}
+			reply.end(w, http.StatusOK)
+		})
+	}), func(p *pipes, _ *Connections) {
+		c := p.dial("192.0.2.1:1")
+		c.send(getRoot)
+		time.Sleep(evictSteady + time.Second)
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if n, err := io.Copy(io.Discard, response.Body); n != int64(m.parts+1)*flushFrom+3 || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	})
+}
+
+// Over HTTP/2, and by a unix socket, what was written tells how steadily a client reads.
+func TestReadsSteadilyByWhatWasSent(t *testing.T) {
+	for _, test := range []struct {
+		elapsed      time.Duration
+		before, sent int
+		want         bool
+	}{
+		{evictAfter, 100, 100 + 3*steadyRead, true},
+		{evictAfter, 100, 100 + steadyRead, false},
+		{evictSteady, 0, 100 * steadyRead, false},
+	} {
+		o := &outbox{
+			request: httptest.NewRequestWithContext(t.Context(), "GET", "/", nil), sent: test.sent,
+			pressed: time.Now().Add(-test.elapsed), before: progress{sent: test.before},
+		}
+		if got := o.readsSteadily(); got != test.want {
+			t.Errorf("%+v: %t", test, got)
+		}
+	}
+}
+
 // The parts that are kept for the slowest client make room for those of another.
 func TestKeptPartsMakeRoom(t *testing.T) {
 	first := newMaker(maxKept)
@@ -180,7 +256,9 @@ func TestAHandlerThatPanicsWhileItSends(t *testing.T) {
 	bubble(t, ConnectionLimits{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.answer(restFace, w, r, func(w http.ResponseWriter) {
 			box := w.(*outbox)
-			box.hurry()
+			wanted := make(chan struct{})
+			close(wanted)
+			box.madeFrom(wanted)
 			reply := newReply(w, r, make([]byte, flushFrom))
 			if err := reply.Flush(); err != nil {
 				t.Error(err)

@@ -26,6 +26,9 @@ const (
 const (
 	slowReader = 250 * time.Millisecond
 	slowWriter = time.Second
+	// pausedReader is it for a client that has taken flushFrom of its answer: where all clients have no
+	// processor for a moment, all of them would lose their places to those who ask then.
+	pausedReader = time.Second
 )
 
 // places are for what only so many requests may do at once. There is no waiting for one.

@@ -13,13 +13,13 @@ import (
 type Reply struct {
 	Buf []byte
 
-	send  func([]byte) ([]byte, error) // returns the next Buf; nil: the answer is only gathered
-	hurry func()                       // makes send wait for the client no longer; nil with send
-	reset func()                       // breaks the connection where its end alone would not tell; may be nil
-	drop  bool                         // nobody reads the answer: only its length counts
-	sent  bool                         // a part is on its way to the client
-	left  int                          // how many bytes of the answer are no longer in Buf
-	last  int                          // the size at which others last had their turn
+	send     func([]byte) ([]byte, error) // returns the next Buf; nil: the answer is only gathered
+	madeFrom func(wanted <-chan struct{}) // makes send wait for the client no longer once that is closed; nil with send
+	reset    func()                       // breaks the connection where its end alone would not tell; may be nil
+	drop     bool                         // nobody reads the answer: only its length counts
+	sent     bool                         // a part is on its way to the client
+	left     int                          // how many bytes of the answer are no longer in Buf
+	last     int                          // the size at which others last had their turn
 }
 
 // A StreamHandler answers one method as a [Handler] does, but to a Reply. It calls Flush now and then, and returns its
@@ -119,16 +119,18 @@ func newReply(w http.ResponseWriter, r *http.Request, buf []byte) *Reply {
 		}
 		return box.send(b)
 	}
-	reply.hurry = box.hurry
+	reply.madeFrom = box.madeFrom
 	return reply
 }
 
-// cutOff lets the answer be made without waiting for the client once ctx is done. The returned function ends that.
-func (r *Reply) cutOff(ctx context.Context) (stop func() bool) {
-	if r.hurry == nil {
-		return func() bool { return true }
+// cutOff lets what follows of the answer be made without waiting for the client once ctx is done. The returned function ends
+// that.
+func (r *Reply) cutOff(ctx context.Context) (stop func()) {
+	if r.madeFrom == nil {
+		return func() {}
 	}
-	return context.AfterFunc(ctx, r.hurry)
+	r.madeFrom(ctx.Done())
+	return func() { r.madeFrom(nil) }
 }
 
 // end sends the rest of the answer, or all of it with the given status. Its error is not looked at: it means that the

@@ -21,15 +21,14 @@ func hasUnread(conn net.Conn) bool {
 	return found
 }
 
-// hasUnsent reports whether bytes were written to a connection that its client has not taken yet. Of what is not TCP it is
-// taken to be so.
-func hasUnsent(conn net.Conn) bool {
-	found := true
+// deliveryOf returns how far what was written to a connection has come. Of what is not TCP nothing is known.
+func deliveryOf(conn net.Conn) (d delivery) {
 	control(conn, func(fd int) {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO)
-		found = err != nil || info.Notsent_bytes > 0 || info.Unacked > 0
+		if info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO); err == nil {
+			d = delivery{known: true, taken: info.Bytes_acked, whole: info.Notsent_bytes == 0 && info.Unacked == 0}
+		}
 	})
-	return found
+	return d
 }
 
 // handshake is how long one may take that has begun: on a busy host some milliseconds, and else a round trip. Where the

@@ -57,10 +57,10 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-func TestUnsent(t *testing.T) {
+func TestDelivery(t *testing.T) {
 	client, server := pair(t)
-	if hasUnsent(server) {
-		t.Error("something is unsent before anything was written")
+	if got, want := deliveryOf(server), (delivery{known: true, whole: true}); got != want {
+		t.Errorf("before anything was written: %+v, want %+v", got, want)
 	}
 	written, much := 0, bytes.Repeat([]byte("a"), 1<<20)
 	for {
@@ -76,22 +76,22 @@ func TestUnsent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !hasUnsent(server) {
-		t.Error("nothing is unsent though nobody reads")
+	if d := deliveryOf(server); !d.known || d.whole || d.taken >= uint64(written) {
+		t.Errorf("%+v of %d bytes though nobody reads", d, written)
 	}
 	if _, err := io.CopyN(io.Discard, client, int64(written)); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); hasUnsent(server) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Second); !deliveryOf(server).whole && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond) // the last acknowledgement
 	}
-	if hasUnsent(server) {
-		t.Error("something is unsent though all was read")
+	if got, want := deliveryOf(server), (delivery{known: true, taken: uint64(written), whole: true}); got != want {
+		t.Errorf("once all was read: %+v, want %+v", got, want)
 	}
 	pipe, other := net.Pipe()
 	defer pipe.Close()
 	defer other.Close()
-	if hasUnread(pipe) || !hasUnsent(pipe) {
+	if hasUnread(pipe) || deliveryOf(pipe) != (delivery{}) {
 		t.Error("of a pipe nothing is known")
 	}
 }
