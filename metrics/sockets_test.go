@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector"
 	"github.com/connectionsd/connectionsd/model"
@@ -89,6 +91,27 @@ func TestSockets(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, scrape(t, handler, "connectionsd_connections_", "connectionsd_scope_")); diff != "" {
 		t.Errorf("traffic (-want +got):\n%s", diff)
+	}
+}
+
+// Whom the host is connected to, as whose, and what programs were started with is not in the metrics.
+func TestMetricsNameNoPeers(t *testing.T) {
+	h := new(host)
+	nginx := h.process("nginx", model.NoContainer)
+	h.snap.Owners[nginx].Command = "nginx -g pass"
+	h.listens(nginx, 80)
+	h.add(1, model.Socket{
+		State: model.Established, Family: unix.AF_INET, UID: 54321, InfoLen: 232,
+		LocalIP: netip.MustParseAddr("192.0.2.1").As16(), LocalPort: 80, RemoteIP: netip.MustParseAddr("203.0.113.7").As16(), RemotePort: 45678,
+	}, model.Known{Owner: nginx, Container: model.NoContainer, Incoming: true})
+	all := strings.Join(scrape(t, New(time.Now).Handler(h.options()), ""), "\n")
+	if !strings.Contains(all, `process="nginx",state="ESTABLISHED"} 1`) {
+		t.Fatalf("the connection is not counted:\n%s", all)
+	}
+	for _, secret := range []string{"192.0.2.1", "203.0.113.7", `"45678"`, `"54321"`, "pass"} {
+		if strings.Contains(all, secret) {
+			t.Errorf("%s is in the metrics", secret)
+		}
 	}
 }
 
