@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector"
@@ -27,9 +26,9 @@ type slow struct {
 	sockdiag.Conn
 }
 
-func (s slow) Send(req *nl.NetlinkRequest) error {
+func (s slow) Send(r sockdiag.Request) error {
 	time.Sleep(time.Second)
-	return s.Conn.Send(req)
+	return s.Conn.Send(r)
 }
 
 // run runs a collector on dial in a bubble.
@@ -106,10 +105,10 @@ type alone struct {
 	most   *atomic.Int32
 }
 
-func (a alone) Send(req *nl.NetlinkRequest) error {
+func (a alone) Send(r sockdiag.Request) error {
 	a.most.Store(max(a.most.Load(), a.asking.Add(1)))
 	defer a.asking.Add(-1)
-	return a.slow.Send(req)
+	return a.slow.Send(r)
 }
 
 // Requests for different sockets do not share a dump; they take turns.

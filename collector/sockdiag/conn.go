@@ -16,8 +16,8 @@ import (
 // Conn is one netlink socket to the kernel's sock_diag, at the level of whole
 // datagrams. The kernel's own is made by [Dial]; sockdiagtest has a double.
 type Conn interface {
-	// Send sends one request.
-	Send(req *nl.NetlinkRequest) error
+	// Send sends one request, and does not keep it.
+	Send(r Request) error
 	// Receive reads one datagram into buf and returns its whole length, which
 	// is larger than len(buf) if it did not fit, and the netlink port that sent
 	// it (0: the kernel). Once ctx is done it waits for no more; what is there
@@ -36,56 +36,43 @@ func Dial() (Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a sock_diag socket: %w", err)
 	}
-	return &kernelConn{socket: s}, nil
+	return &kernelConn{socket: s, to: unix.RawSockaddrNetlink{Family: unix.AF_NETLINK}}, nil
 }
 
 type kernelConn struct {
 	socket *nl.NetlinkSocket
-	// from is where Receive has the kernel write the sender's address: x/sys/unix
-	// would allocate one for every datagram.
-	from      unix.RawSockaddrNetlink
+	// to is the kernel's address, and from is where Receive has the kernel write the
+	// sender's: x/sys/unix would allocate one for every datagram.
+	to, from  unix.RawSockaddrNetlink
 	scheduler scheduler
 }
 
-// Send is sendto(2) with the kernel's address.
-func (c *kernelConn) Send(req *nl.NetlinkRequest) error {
-	if c.scheduler.begin(isAnsweredAtOnce(req)); !c.scheduler.untold {
-		return c.socket.Send(req)
-	}
-	b := req.Serialize()
-	to := unix.RawSockaddrNetlink{Family: unix.AF_NETLINK}
+// Send is sendto(2) with the kernel's address, which does not wait
+// (netlink_unicast_kernel in net/netlink/af_netlink.c). nl's own Send would
+// allocate for every request.
+func (c *kernelConn) Send(r Request) error {
+	c.scheduler.begin(r.atOnce)
 	for {
-		began := time.Now()
-		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.socket.GetFd()), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-			0, uintptr(unsafe.Pointer(&to)), unsafe.Sizeof(to))
-		c.scheduler.took(time.Since(began))
-		switch errno {
+		switch errno := c.sendto(r.Bytes); errno {
 		case 0:
 			return nil
 		case unix.EINTR:
-		case unix.EAGAIN: // nl waits until it can be sent
-			return c.socket.Send(req)
 		default:
 			return errno
 		}
 	}
 }
 
-// isAnsweredAtOnce reports whether the kernel has something to answer soon: a
-// request is for one socket, or for a dump of most of them. Where few are asked
-// for, it can walk all its tables first.
-func isAnsweredAtOnce(req *nl.NetlinkRequest) bool {
-	if len(req.Data) != 1 {
-		return false
+func (c *kernelConn) sendto(b []byte) (errno unix.Errno) {
+	fd, at, length := uintptr(c.socket.GetFd()), unsafe.Pointer(unsafe.SliceData(b)), uintptr(len(b))
+	if c.scheduler.untold {
+		began := time.Now()
+		_, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(at), length, 0, uintptr(unsafe.Pointer(&c.to)), unsafe.Sizeof(c.to))
+		c.scheduler.took(time.Since(began))
+	} else {
+		_, _, errno = unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(at), length, 0, uintptr(unsafe.Pointer(&c.to)), unsafe.Sizeof(c.to))
 	}
-	switch r := req.Data[0].(type) {
-	case request:
-		return r.many()
-	case exact:
-		return true
-	default:
-		return false
-	}
+	return errno
 }
 
 func (c *kernelConn) Port() (uint32, error) { return c.socket.GetPid() }

@@ -46,6 +46,9 @@ type Dumper struct {
 	conn Conn
 	port uint32
 
+	seq     uint32 // of the last request
+	request []byte // which that lies in
+
 	// spare are the buffers that datagrams are read into, while they are not in use.
 	spare chan []byte
 }
@@ -172,11 +175,11 @@ func (d *Dumper) open() error {
 
 // ask sends the request and reads the answer.
 func (d *Dumper) ask(ctx context.Context, dst []model.Socket, only Only, join Join) ([]model.Socket, error) {
-	req := newRequest(only)
-	if err := d.conn.Send(req); err != nil {
+	r := d.dumpOf(only)
+	if err := d.conn.Send(r); err != nil {
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
-	answer := answer{port: d.port, seq: req.Seq, netns: d.netns, join: join}
+	answer := answer{port: d.port, seq: r.Seq(), netns: d.netns, join: join}
 	first, last := d.receiveRow(ctx)
 	if last {
 		return d.takeRow(&answer, &first, dst, nil)

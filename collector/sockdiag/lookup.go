@@ -4,11 +4,9 @@ package sockdiag
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/model"
@@ -43,9 +41,7 @@ func (d *Dumper) Lookup(ctx context.Context, id ID, dst []model.Socket) ([]model
 	if err := d.open(); err != nil {
 		return dst, fmt.Errorf("look up a TCP socket: %w", err)
 	}
-	req := nl.NewNetlinkRequest(getSock, 0)
-	req.AddData(exact(id))
-	dst, err := d.lookUp(ctx, req, dst)
+	dst, err := d.lookUp(ctx, d.lookupOf(&id), dst)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESTALE):
 		return dst[:start], nil // nobody has the addresses any more, or another
@@ -56,8 +52,8 @@ func (d *Dumper) Lookup(ctx context.Context, id ID, dst []model.Socket) ([]model
 	return dst, nil
 }
 
-func (d *Dumper) lookUp(ctx context.Context, req *nl.NetlinkRequest, dst []model.Socket) ([]model.Socket, error) {
-	if err := d.conn.Send(req); err != nil {
+func (d *Dumper) lookUp(ctx context.Context, r Request, dst []model.Socket) ([]model.Socket, error) {
+	if err := d.conn.Send(r); err != nil {
 		return dst, fmt.Errorf("send the request: %w", err)
 	}
 	got := d.receive(ctx, d.buffer())
@@ -66,41 +62,10 @@ func (d *Dumper) lookUp(ctx context.Context, req *nl.NetlinkRequest, dst []model
 		return dst, got.err
 	}
 	start := len(dst)
-	a := answer{port: d.port, seq: req.Seq, netns: d.netns, seen: got.seen}
+	a := answer{port: d.port, seq: r.Seq(), netns: d.netns, seen: got.seen}
 	dst, err := a.read(got.bytes, dst)
 	if err == nil && len(dst)+a.gone != start+1 {
 		err = fmt.Errorf("%w: %d sockets, want one", ErrForeign, len(dst)-start)
 	}
 	return dst, err
-}
-
-// exact is the request for one socket: struct inet_diag_req.
-type exact ID
-
-// Len and Serialize make exact an nl.NetlinkRequestData.
-func (exact) Len() int { return sizeofRequest }
-
-// Serialize returns family, src_len, dst_len, ext (one byte each), id (sport,
-// dport, src, dst, if, cookie; 48), states (4), dbs (4).
-func (id exact) Serialize() []byte {
-	b := make([]byte, sizeofRequest)
-	b[0] = byte(id.Family)
-	b[3] = 1 << (attrInfo - 1)
-	binary.BigEndian.PutUint16(b[4:], id.LocalPort)
-	binary.BigEndian.PutUint16(b[6:], id.RemotePort)
-	if id.Family == model.IPv4 {
-		copy(b[8:24], id.LocalIP[12:])
-		copy(b[24:40], id.RemoteIP[12:])
-	} else {
-		copy(b[8:24], id.LocalIP[:])
-		copy(b[24:40], id.RemoteIP[:])
-	}
-	binary.NativeEndian.PutUint32(b[40:], id.Interface)
-	cookie := id.Cookie
-	if cookie == 0 {
-		cookie = ^uint64(0) // INET_DIAG_NOCOOKIE, twice
-	}
-	binary.NativeEndian.PutUint32(b[44:], uint32(cookie))
-	binary.NativeEndian.PutUint32(b[48:], uint32(cookie>>32))
-	return b
 }

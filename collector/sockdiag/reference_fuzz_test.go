@@ -225,9 +225,9 @@ type scripted struct {
 	closed    bool
 }
 
-func (s *scripted) Send(*nl.NetlinkRequest) error { return nil }
-func (s *scripted) Port() (uint32, error)         { return fuzzPort, nil }
-func (s *scripted) Close()                        { s.closed = true }
+func (s *scripted) Send(Request) error    { return nil }
+func (s *scripted) Port() (uint32, error) { return fuzzPort, nil }
+func (s *scripted) Close()                { s.closed = true }
 
 func (s *scripted) Receive(_ context.Context, buf []byte) (int, uint32, error) {
 	if len(s.datagrams) == 0 {
@@ -257,9 +257,9 @@ func sequenced(b []byte, seq uint32) []byte {
 // withSeq is a Conn that gives the datagrams the number of the request.
 type withSeq struct{ *scripted }
 
-func (w withSeq) Send(req *nl.NetlinkRequest) error {
+func (w withSeq) Send(r Request) error {
 	for i, d := range w.datagrams {
-		w.datagrams[i] = sequenced(d, req.Seq)
+		w.datagrams[i] = sequenced(d, r.Seq())
 	}
 	return nil
 }

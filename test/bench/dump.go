@@ -48,7 +48,7 @@ func (d *bareDump) dump(ctx context.Context) error {
 	const getSock = 18 // TCPDIAG_GETSOCK of include/uapi/linux/inet_diag.h
 	req := nl.NewNetlinkRequest(getSock, unix.NLM_F_DUMP)
 	req.AddRawData(inetDiagReq(d.states))
-	if err := d.conn.Send(req); err != nil {
+	if err := d.conn.Send(sockdiag.Request{Bytes: req.Serialize()}); err != nil {
 		return err
 	}
 	for {

@@ -3,8 +3,7 @@
 // Package sockdiagtest stands in for the kernel's sock_diag at the level of
 // netlink messages, for the answers that a real kernel does not give on demand.
 //
-// Only tests import it. It imports model and the nl layer of
-// vishvananda/netlink.
+// Only tests import it. It imports model and sockdiag.
 package sockdiagtest
 
 import (
@@ -13,7 +12,6 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
@@ -135,7 +133,7 @@ type conn struct {
 	seq    uint32
 }
 
-func (c *conn) Send(req *nl.NetlinkRequest) error {
+func (c *conn) Send(r sockdiag.Request) error {
 	k := c.kernel
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -143,7 +141,7 @@ func (c *conn) Send(req *nl.NetlinkRequest) error {
 		return errors.New("sockdiagtest: no dump is prepared")
 	}
 	c.answer = append(c.answer, k.Dumps[min(k.begun, len(k.Dumps)-1)]...)
-	c.seq = req.Seq
+	c.seq = r.Seq()
 	k.begun++
 	return nil
 }
