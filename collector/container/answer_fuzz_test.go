@@ -117,6 +117,7 @@ func FuzzEngineAnswer(f *testing.F) {
 		head("301 Moved Permanently", "Location: http://example.org/\r\n"), head("101 Switching Protocols", "Upgrade: tcp\r\n"),
 		head("100 Continue", "") + head("200 OK", "") + list, head("200 OK", "X: "+strings.Repeat("y", 70<<10)+"\r\n"),
 		head("200 OK", "") + strings.Repeat(`{"Type":"container","Action":"start","Actor":{"ID":"x"}}`+"\n", 3),
+		head("210 OK", "") + `{"Type":"container","Action":"start","Actor":{"ID":"x"}}` + "\n",
 		head("200 OK", "") + "{}{}[]", head("200 OK", "") + `{"Action":"` + strings.Repeat("x", 9000) + `"}`,
 		head("200 OK", "Api-Version: 99999999999999999999.-1\r\nOstype: windows\r\nDocker-Experimental: x\r\n"),
 	} {

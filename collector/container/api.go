@@ -114,7 +114,8 @@ func (a *api) events(ctx context.Context) (*stream, error) {
 	case !inTime:
 		s.close()
 		return nil, context.DeadlineExceeded
-	case s.answer == nil: // refused, or not even asked
+	case s.answer == nil: // refused, or not even asked, or a status other than 200 that the client takes for that
+		cancel() // the client would offer events of such an answer, which nobody takes
 		err := <-s.failed
 		s.close()
 		return nil, a.transport.reason(err)
@@ -177,6 +178,8 @@ func (t *transport) reason(err error) error {
 	switch {
 	case err == nil || cause == nil:
 		return err
+	case errors.Is(err, context.Canceled): // by events, which had enough of it
+		return *cause
 	case errors.As(*cause, new(*statusError)):
 		return fmt.Errorf("%w: %w", *cause, err) // the client has read what the engine says of it
 	default:

@@ -436,6 +436,12 @@ func TestFaults(t *testing.T) {
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(w, "no")
 		}), quick, "it answers 403 Forbidden: Error response from daemon: no: it, or a proxy before it, has to allow GET of /_ping, /events and /containers/json"},
+		{"another status than that of events", only("/events", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			fmt.Fprintln(w, `{"Type":"container","Action":"start"}`)
+			w.(http.Flusher).Flush()
+			hang(w, r)
+		}), quick, "it answers 202 Accepted: it, or a proxy before it, has to allow GET of /_ping, /events and /containers/json"},
 		{"an error of its own", only("/containers/json", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusInternalServerError)
