@@ -91,8 +91,8 @@ type Collector struct {
 	wanted owner.Wanted
 	// foreseen are those that requests for some of the sockets found lately.
 	foreseen []foreseen
-	// latest is how many sockets the latest dump had, and shared whether several
-	// waited for the latest that was asked for.
+	// latest is how many sockets the latest dump of all had, and shared whether
+	// several waited for the latest that was asked for.
 	latest int
 	shared bool
 	pace   pace
@@ -242,14 +242,17 @@ func (c *Collector) release(l *lease) {
 // that is made at the same time.
 const maxIdle = 2
 
-// maxLeased is how many snapshots can be read while another one is made, and
-// patience how long a dump is put off for those who read one before they are
-// asked to give it back, the one who has had one longest first. Most read faster
-// than dumps are made; a client that takes nothing must not keep others from
-// theirs, nor the memory of ever more snapshots.
+// maxLeased is how many snapshots can be read at the same time: as long as there
+// are so many, no other is made. patience is how long a dump is put off for those
+// who read one before they are asked to give it back, the one who has had one
+// longest first. Most read faster than dumps are made; a client that takes nothing
+// must not keep others from theirs, nor the memory of ever more snapshots.
+// samplePatience is that of the sampler: what it remembers of sockets grows old
+// meanwhile, and namespaces that have ended are held by their netlink sockets.
 const (
-	maxLeased = 2
-	patience  = 10 * time.Millisecond
+	maxLeased      = 2
+	patience       = 10 * time.Millisecond
+	samplePatience = 10 * time.Second
 )
 
 func (c *Collector) releaseLocked(l *lease) {
@@ -319,6 +322,7 @@ func (c *Collector) Run(ctx context.Context) {
 	defer c.containers.close()
 	timer := time.NewTimer(0) // the first sample at once: ages are exact from there on
 	defer timer.Stop()
+	made := time.Now() // the latest dump of all, or when a sample was last asked room for
 	for {
 		var cost time.Duration
 		select {
@@ -339,7 +343,11 @@ func (c *Collector) Run(ctx context.Context) {
 				continue // it is no sample of all sockets
 			}
 		case <-timer.C:
-			if !c.hasRoom() { // whoever reads has a snapshot that is not old
+			if !c.hasRoom() {
+				if time.Since(made) >= samplePatience {
+					c.askBack()
+					made = time.Now() // it takes some seconds until that is given back
+				}
 				timer.Reset(c.pace.wait())
 				continue
 			}
@@ -351,6 +359,7 @@ func (c *Collector) Run(ctx context.Context) {
 				c.options.ObserveSample(cost)
 			}
 		}
+		made = time.Now()
 		c.pace.add(cost)
 		timer.Reset(c.pace.wait())
 	}
@@ -400,15 +409,21 @@ func (c *Collector) waitForRoom(ctx context.Context) bool {
 			return false
 		case <-c.freed:
 		case <-timer.C:
-			c.mu.Lock()
-			if i := slices.IndexFunc(c.leased, func(f *flight) bool { return f.evicted.Err() == nil }); i >= 0 {
-				c.leased[i].evict()
-			}
-			c.mu.Unlock()
+			c.askBack()
 			timer.Reset(patience)
 		}
 	}
 	return true
+}
+
+// askBack asks for the snapshot that has been read the longest, of those that were
+// not asked for yet.
+func (c *Collector) askBack() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.IndexFunc(c.leased, func(f *flight) bool { return f.evicted.Err() == nil }); i >= 0 {
+		c.leased[i].evict()
+	}
 }
 
 // board closes the oldest pending flight for boarding and returns it, or nil if
@@ -541,6 +556,7 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 	c.lastDump = err
 	c.mu.Unlock()
 	if err != nil {
+		c.history.fail(only.All())
 		if only.All() && ctx.Err() == nil && c.options.OnDumpError != nil {
 			c.options.OnDumpError(err)
 		}
@@ -576,7 +592,8 @@ func (c *Collector) blank(only sockdiag.Only) *model.Snapshot {
 	if last := len(c.idle) - 1; last >= 0 {
 		snap = c.idle[last]
 		c.idle = c.idle[:last]
-	} else if n := c.latest + c.latest/32; n > 0 {
+	}
+	if n := c.latest + c.latest/32; cap(snap.Sockets) < c.latest { // a new one, or of a scope, or of a dump that failed
 		// Grown bit by bit it would leave several times its size behind.
 		snap.Sockets, snap.Known = make([]model.Socket, 0, n), make([]model.Known, 0, n)
 	}

@@ -261,3 +261,39 @@ func TestSnapshotsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// The sampler goes without for ten seconds while clients read as many snapshots as there may be. Then it asks for the one that was
+// held longest, and no other for as long.
+func TestTheSamplerAsksForRoom(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{longDump(1)}}
+	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		var held [2]*collector.Following
+		for i := range held {
+			var err error
+			if held[i], err = c.Follow(collector.Want{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := held[i].All(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, began := kernel.Begun(), time.Now()
+		<-held[0].Evicted().Done()
+		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
+			t.Errorf("the first was asked for after %v, want 10s", took)
+		}
+		if n := kernel.Begun() - before; n != 0 {
+			t.Errorf("%d dumps were made meanwhile, want none", n)
+		}
+		time.Sleep(5 * time.Second)
+		if held[1].Evicted().Err() != nil {
+			t.Error("both were asked for")
+		}
+		held[0].Close()
+		time.Sleep(time.Second)
+		if kernel.Begun() == before {
+			t.Error("no dump was made of the room that there was again")
+		}
+		held[1].Close()
+	})
+}

@@ -43,7 +43,8 @@ func Whole(snap *model.Snapshot, release func()) *Following {
 
 // Next waits until the dump has come further, or has ended, and returns the
 // snapshot as far as it is known: the sockets of before, at the same indexes,
-// and those that are new. It is good until Close. The last one, which may have
+// and those that are new. Where the dump begins anew they are others, and an error
+// comes at the end. It is good until Close. The last one, which may have
 // nothing new, comes with ended. With a Want there is only the last one.
 //
 // The error is that of the dump, or ErrStopped, or the cause of ctx. What was

@@ -33,6 +33,7 @@ type history struct {
 	// dumps apart, so that a socket is known that comes twice in one.
 	round uint64
 	pass  uint32
+	first uint32          // pass of the first dump of the snapshot under way
 	snap  *model.Snapshot // under way
 	// missing is how many of the sockets that were there before the latest snapshot
 	// of all sockets did not have: as a rule they have been closed.
@@ -94,6 +95,9 @@ type entry struct {
 	certainty certainty
 	state     model.TCPState // that the direction was told in
 	used      bool
+	// fresh is whether the latest snapshot of all sockets was made before the socket was
+	// seen first.
+	fresh bool
 	// pass is that of the dump that had the socket last.
 	pass uint32
 	// next is the index of the entry of the socket that followed in a dump.
@@ -118,6 +122,7 @@ func (h *history) begin(snap *model.Snapshot, whole bool, again func(*model.Sock
 		h.round++
 	}
 	h.pass++
+	h.first = h.pass
 	h.last = 0
 	h.snap = snap
 	clear(h.listeners)
@@ -251,6 +256,26 @@ func (h *history) endPart() {
 	h.snap = nil
 }
 
+// fail closes a snapshot that could not be made. What was seen in it is remembered
+// as from the one before; of those that came since that one, it drops what was not seen in this:
+// where all fail, because of one namespace among several, the others' sockets come and go
+// all the same, and nobody else would forget them.
+func (h *history) fail(whole bool) {
+	h.snap = nil
+	if !whole {
+		return
+	}
+	h.round--
+	for n := range h.entries {
+		e := &h.entries[n]
+		if e.used && e.fresh && e.pass-h.first > h.pass-h.first {
+			h.drop(uint32(n))
+		}
+		e.round = min(e.round, h.round)
+	}
+	h.shrink()
+}
+
 // end closes the snapshot, of which dumped are the namespaces.
 func (h *history) end(dumped []uint32) {
 	h.snap.Known = h.snap.Known[:len(h.snap.Sockets)] // without those of a namespace that left
@@ -332,7 +357,7 @@ func (h *history) add(key socketKey, s *model.Socket) (n uint32) {
 func (h *history) firstSight(s *model.Socket) entry {
 	floor, exact := age.Floor(s)
 	h.ids.Put(&h.id, s)
-	e := entry{key: socketKey{s.Cookie, s.NetNS}, born: s.Seen - floor, id: h.id, exact: exact, used: true, pass: h.pass - 1}
+	e := entry{key: socketKey{s.Cookie, s.NetNS}, born: s.Seen - floor, id: h.id, exact: exact, used: true, fresh: true, pass: h.pass - 1}
 	now := sample{at: s.Seen, recv: s.RecvCount(), sent: s.SendCount()}
 	previous, dumped := h.previous[s.NetNS]
 	if !dumped || e.born <= previous-clockTick {
@@ -382,12 +407,18 @@ func (h *history) forget() {
 			h.missing++
 		}
 		if e.used && e.round+1 < h.round {
-			delete(h.index, e.key)
-			*e = entry{}
-			h.free = append(h.free, uint32(n))
+			h.drop(uint32(n))
 		}
+		e.fresh = false
 	}
 	h.shrink()
+}
+
+// drop forgets the entry of a socket.
+func (h *history) drop(n uint32) {
+	delete(h.index, h.entries[n].key)
+	h.entries[n] = entry{}
+	h.free = append(h.free, n)
 }
 
 // shrinkAbove is how many entries are kept without asking whether they are

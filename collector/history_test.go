@@ -236,3 +236,84 @@ func TestBeginSample(t *testing.T) {
 	c.options.Spent = nil
 	begin("with none at all", 0, false)
 }
+
+// Where every snapshot fails, since one namespace of several cannot be dumped, what is remembered of the others stays in bounds, and what was
+// there before and lives is remembered as it was.
+func TestHistoryOfSnapshotsThatFail(t *testing.T) {
+	const own = 1
+	h := newHistory(model.NewConnectionIDs([16]byte{}))
+	socket := func(cookie uint64) model.Socket {
+		return model.Socket{Cookie: cookie, NetNS: own, State: model.Established, InfoLen: 248, LastDataSent: 50, LastDataRecv: 50}
+	}
+	dump := func(at time.Duration, fails bool, cookies ...uint64) []model.Known {
+		snap := &model.Snapshot{Began: at}
+		for _, cookie := range cookies {
+			s := socket(cookie)
+			s.Seen = at
+			snap.Sockets = append(snap.Sockets, s)
+		}
+		h.begin(snap, true, nil)
+		h.join(snap.Sockets, 0)
+		if fails {
+			h.fail(true)
+		} else {
+			h.end([]uint32{own})
+		}
+		return snap.Known
+	}
+	dump(0, false)
+	at := time.Second
+	first := dump(at, false, 1, 2)[0].Age // of sockets that were opened since
+	const failed = 1000
+	for i := range uint64(failed) {
+		at += time.Second
+		dump(at, true, 1, 1000+2*i, 1001+2*i) // 2 is passed over, or closed: nobody knows
+		if got, want := len(h.index), 4; got != want {
+			t.Fatalf("%d sockets are remembered after %d snapshots that failed, want %d: two of the last that did not, and two that are there", got, i+1, want)
+		}
+	}
+	if len(h.entries) > 2*shrinkAbove {
+		t.Errorf("room for %d sockets", len(h.entries))
+	}
+	at += time.Second
+	known := dump(at, false, 1)
+	if want := first + (failed+1)*time.Second; known[0].Age != want || !known[0].AgeExact {
+		t.Errorf("age %v, exact %t, want %v", known[0].Age, known[0].AgeExact, want)
+	}
+	if h.missing != 3 {
+		t.Errorf("%d sockets are gone since the last snapshot, want 3", h.missing)
+	}
+	at += time.Second
+	dump(at, false, 1)
+	if len(h.index) != 1 {
+		t.Errorf("%d sockets are remembered, want the one that is there", len(h.index))
+	}
+}
+
+// One failure among others costs a socket nothing that it was passed over by: it is remembered for as many snapshots as otherwise.
+func TestASnapshotThatFailsBetweenOthers(t *testing.T) {
+	h := newHistory(model.NewConnectionIDs([16]byte{}))
+	dump := func(at time.Duration, fails bool, sockets ...model.Socket) []model.Known {
+		snap := &model.Snapshot{Began: at, Sockets: sockets}
+		for i := range sockets {
+			sockets[i].Seen = at
+		}
+		h.begin(snap, true, nil)
+		h.join(snap.Sockets, 0)
+		if fails {
+			h.fail(true)
+		} else {
+			h.end([]uint32{1})
+		}
+		return snap.Known
+	}
+	s := model.Socket{Cookie: 7, NetNS: 1, State: model.Established, InfoLen: 248}
+	dump(0, false)
+	dump(time.Second, false, s)
+	dump(2*time.Second, true)
+	dump(3*time.Second, false) // it is passed over
+	known := dump(4*time.Second, false, s)
+	if known[0].Age != 3*time.Second || !known[0].AgeExact {
+		t.Errorf("age %v, exact %t, want 3s from when it was seen first", known[0].Age, known[0].AgeExact)
+	}
+}
