@@ -159,9 +159,14 @@ func (c *Collector) join(f *flight, snap *model.Snapshot) sockdiag.Join {
 // not changed.
 func (c *Collector) followZones(snap *model.Snapshot, sockets []model.Socket) {
 	for i := range sockets {
-		if s := &sockets[i]; s.NeedsZone() {
+		s := &sockets[i]
+		if !s.NeedsZone() {
+			continue
+		}
+		at := model.Interface{NetNS: s.NetNS, Index: s.Interface}
+		if _, known := snap.Zones[at]; !known {
 			snap.Zones = maps.Clone(snap.Zones)
-			c.joinZone(snap, model.Interface{NetNS: s.NetNS, Index: s.Interface})
+			c.joinZone(snap, at)
 		}
 	}
 }

@@ -53,14 +53,14 @@ func boundToOne(s *model.Socket) bool {
 	return !ip.IsUnspecified() && !ip.IsLoopback() && s.Interface == 0
 }
 
+// joinZone looks up the name of an interface, once.
 func (c *Collector) joinZone(snap *model.Snapshot, at model.Interface) {
-	links := c.namespaces.links(at.NetNS)
-	if _, known := snap.Zones[at]; known || links == nil {
+	if _, known := snap.Zones[at]; known {
 		return
 	}
-	name, err := links.Name(at.Index)
-	if err != nil {
-		return // gone by now: the index has to do
+	name := "" // gone by now: the index has to do, and it is not asked for again for each socket
+	if links := c.namespaces.links(at.NetNS); links != nil {
+		name, _ = links.Name(at.Index)
 	}
 	if snap.Zones == nil {
 		snap.Zones = make(map[model.Interface]string)

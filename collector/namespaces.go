@@ -51,6 +51,7 @@ type namespaces struct {
 
 // namespace is one that is not the daemon's own.
 type namespace struct {
+	at      netns.Namespace // by the latest look: the process that it was found by may have ended since
 	dumper  *sockdiag.Dumper
 	again   *sockdiag.Dumper // as ownAgain
 	links   *link.Links
@@ -75,7 +76,7 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	}
 }
 
-// dump appends the sockets of all namespaces that only says to dst, and all that
+// dump appends the sockets of all namespaces that only says to dst, and those that
 // listen, and tells join of them. unsettled reports whether sockets have come or
 // gone lately, those of the dump that is under way included.
 func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
@@ -182,9 +183,12 @@ func (n *namespaces) lookUpAgain(ctx context.Context, s *model.Socket) (now mode
 	return got[0], true, nil
 }
 
-// left reports whether err means that a namespace is no longer where it was.
+// left reports whether err means that a namespace is no longer where it was. The
+// kernel says ENOENT too where it cannot dump TCP sockets (no tcp_diag).
 func left(err error) bool {
-	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, netns.ErrOther)
+	var path *os.PathError
+	isOfPath := errors.As(err, &path)
+	return errors.Is(err, netns.ErrOther) || isOfPath && (errors.Is(path, os.ErrNotExist) || errors.Is(path, unix.ESRCH))
 }
 
 // rescan looks for namespaces that came and went, if it is time to.
@@ -200,17 +204,19 @@ func (n *namespaces) rescan(now time.Duration) error {
 	there := make(map[uint32]bool, len(list))
 	names := make(map[uint32]string)
 	for _, ns := range list {
-		names[ns.Inode] = label(ns)
-		if ns.Inode == n.self && n.want.All || n.want.Name != "" && ns.Name != n.want.Name {
+		wanted := n.want.Name == ns.Name && ns.Name != ""
+		if _, named := names[ns.Inode]; !named || wanted {
+			names[ns.Inode] = label(ns)
+		}
+		if ns.Inode == n.self && n.want.All || n.want.Name != "" && !wanted {
 			continue
 		}
-		there[ns.Inode] = true
-		if n.others[ns.Inode] == nil && !n.refused[ns.Inode] {
-			other := &namespace{links: link.New(func() (*netlink.Handle, error) { return dialLinksIn(ns) })}
-			dial := func() (sockdiag.Conn, error) { return dialIn(ns, &other.buckets) }
-			other.dumper, other.again = n.own.Sibling(dial, ns.Inode), n.ownAgain.Sibling(dial, ns.Inode)
-			n.others[ns.Inode] = other
+		if other := n.others[ns.Inode]; other != nil && !there[ns.Inode] {
+			other.at = ns
+		} else if other == nil && !n.refused[ns.Inode] {
+			n.others[ns.Inode] = n.newNamespace(ns)
 		}
+		there[ns.Inode] = true
 	}
 	for inode := range n.others {
 		if !there[inode] {
@@ -224,6 +230,14 @@ func (n *namespaces) rescan(now time.Duration) error {
 	}
 	n.names = names // the snapshots before keep the map that they were given
 	return nil
+}
+
+func (n *namespaces) newNamespace(at netns.Namespace) *namespace {
+	other := &namespace{at: at}
+	dial := func() (sockdiag.Conn, error) { return dialIn(other.at, &other.buckets) }
+	other.dumper, other.again = n.own.Sibling(dial, at.Inode), n.ownAgain.Sibling(dial, at.Inode)
+	other.links = link.New(func() (*netlink.Handle, error) { return dialLinksIn(other.at) })
+	return other
 }
 
 // label is what people call a namespace: its name, or what the links in
@@ -263,7 +277,7 @@ func dialLinksIn(ns netns.Namespace) (handle *netlink.Handle, err error) {
 	return handle, err
 }
 
-// dumper returns that of a namespace that the latest dump has, nil for another.
+// dumper returns that of a namespace that is collected, nil for another.
 func (n *namespaces) dumper(inode uint32) *sockdiag.Dumper {
 	if other := n.others[inode]; other != nil {
 		return other.dumper
@@ -274,7 +288,7 @@ func (n *namespaces) dumper(inode uint32) *sockdiag.Dumper {
 	return nil
 }
 
-// links returns the interfaces of a namespace that the latest dump has.
+// links returns the interfaces of a namespace that is known, nil for another.
 func (n *namespaces) links(inode uint32) *link.Links {
 	if inode == n.self {
 		return n.ownLinks

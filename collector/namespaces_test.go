@@ -272,3 +272,34 @@ func TestNamespaceThatIsNotThere(t *testing.T) {
 	}
 	look(t, startIn(t, collector.NetNS{All: true}), collector.Want{})
 }
+
+// A namespace that has two names is found by each.
+func TestNamespaceByItsOtherName(t *testing.T) {
+	ownRunDir(t)
+	var listener net.Listener
+	inNewNamespace(t, "one", func() {
+		var err error
+		if listener, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+			t.Error(err)
+		}
+	})
+	defer listener.Close()
+	defer deleteNamespace(t, "one")
+	const other = "/run/netns/other"
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("/run/netns/one", other, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer deleteNamespace(t, "other")
+	for _, name := range []string{"one", "other"} {
+		snap := look(t, startIn(t, collector.NetNS{Name: name}), collector.Want{})
+		if len(snap.Sockets) != 1 {
+			t.Fatalf("%s: %d sockets, want the one that listens there", name, len(snap.Sockets))
+		}
+		if got := snap.NetNSLabels[snap.Sockets[0].NetNS]; got != name {
+			t.Errorf("%s: it is called %q", name, got)
+		}
+	}
+}

@@ -17,7 +17,7 @@ type Snapshot struct {
 	// such as net:[4026532281].
 	NetNSLabels map[uint32]string
 	// Zones are the names of the interfaces of sockets that need one; an
-	// interface that is not in it is called by its index.
+	// interface that is not in it, or is "" there, is called by its index.
 	Zones map[Interface]string
 	// Sockets has every socket once, in the kernel's order.
 	Sockets []Socket

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -25,10 +26,10 @@ type Namespace struct {
 // RunDir is where ip-netns(8) and its like keep the names of namespaces.
 const RunDir = "/run/netns"
 
-// List returns the network namespaces that have a name in run or a process in
-// the proc file system mounted at proc, each once. A namespace that this
-// process may not look at is left out; CheckPrivilege tells of it. Names come
-// before processes.
+// List returns the network namespaces that have a name in run, one for each name
+// in the order of the names, and then those that have but a process in the proc
+// file system mounted at proc, each once. A namespace that this process may not
+// look at is left out; CheckPrivilege tells of it.
 func List(proc, run string) (list []Namespace, err error) {
 	seen := make(map[uint32]bool)
 	add := func(path, name string) error {
@@ -36,7 +37,7 @@ func List(proc, run string) (list []Namespace, err error) {
 		if err := unix.Stat(path, &stat); err != nil {
 			return err
 		}
-		if inode := uint32(stat.Ino); !seen[inode] {
+		if inode := uint32(stat.Ino); name != "" || !seen[inode] {
 			seen[inode] = true
 			list = append(list, Namespace{Inode: inode, Path: path, Name: name})
 		}
@@ -46,6 +47,7 @@ func List(proc, run string) (list []Namespace, err error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("list the named network namespaces: %w", err)
 	}
+	slices.Sort(names) // of a namespace that has several the first is told, each time the same
 	for _, name := range names {
 		path := filepath.Join(run, name)
 		// A name whose namespace is gone, or is not mounted yet, is an ordinary file.

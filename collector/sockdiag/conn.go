@@ -47,7 +47,7 @@ type kernelConn struct {
 	scheduler scheduler
 }
 
-// Send is sendto(2) with the kernel's address, which does not wait
+// Send is sendto(2) with the kernel's address, which never says EAGAIN
 // (netlink_unicast_kernel in net/netlink/af_netlink.c). nl's own Send would
 // allocate for every request.
 func (c *kernelConn) Send(r Request) error {
