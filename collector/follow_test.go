@@ -212,22 +212,28 @@ func TestSnapshotsShrink(t *testing.T) {
 	})
 }
 
-// There are at most two snapshots that are read while a third is made. Who comes then waits, and after 10 ms the one that was
+// hold reads as many snapshots as there may be.
+func hold(ctx context.Context, t *testing.T, c *collector.Collector) (held [2]*collector.Following) {
+	t.Helper()
+	for i := range held {
+		var err error
+		if held[i], err = c.Follow(collector.Want{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := held[i].All(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return held
+}
+
+// There are at most two snapshots that are read at the same time. Who comes then waits, and after 10 ms the one that was
 // held longest is asked back.
 func TestSnapshotsAreBounded(t *testing.T) {
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{longDump(1)}}
 	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
 		began := time.Now()
-		var held [2]*collector.Following
-		for i := range held {
-			var err error
-			if held[i], err = c.Follow(collector.Want{}, nil); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := held[i].All(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
+		held := hold(ctx, t, c)
 		if took := time.Since(began); took != 0 {
 			t.Errorf("two snapshots took %v, want no wait", took)
 		}
@@ -267,16 +273,7 @@ func TestSnapshotsAreBounded(t *testing.T) {
 func TestTheSamplerAsksForRoom(t *testing.T) {
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{longDump(1)}}
 	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
-		var held [2]*collector.Following
-		for i := range held {
-			var err error
-			if held[i], err = c.Follow(collector.Want{}, nil); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := held[i].All(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
+		held := hold(ctx, t, c)
 		before, began := kernel.Begun(), time.Now()
 		<-held[0].Evicted().Done()
 		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
