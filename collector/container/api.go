@@ -23,6 +23,11 @@ type api struct {
 	limits    limits
 }
 
+// maxHeader is how many bytes the headers of an answer may have. Docker's and Podman's have
+// some hundred. Of a line that is none, Go and the client quote the whole in their errors, twenty times as
+// much in all.
+const maxHeader = 16 << 10
+
 // openAPI makes an api for the engine at a socket. It does not connect yet.
 // Nothing is read from the environment.
 func openAPI(host, path string, l limits) (*api, error) {
@@ -32,7 +37,7 @@ func openAPI(host, path string, l limits) (*api, error) {
 		},
 		DisableCompression:     true,
 		DisableKeepAlives:      true, // to connect costs nothing here, and nothing is left behind
-		MaxResponseHeaderBytes: 64 << 10,
+		MaxResponseHeaderBytes: maxHeader,
 	}}
 	// The order matters: WithHost knows only the transport that there is before.
 	c, err := client.New(client.WithHost(host), client.WithHTTPClient(&http.Client{
