@@ -247,12 +247,14 @@ const maxIdle = 2
 // who read one before they are asked to give it back, the one who has had one
 // longest first. Most read faster than dumps are made; a client that takes nothing
 // must not keep others from theirs, nor the memory of ever more snapshots.
-// samplePatience is that of the sampler: what it remembers of sockets grows old
-// meanwhile, and namespaces that have ended are held by their netlink sockets.
+// samplePatience is that of the sampler, which looks for room each roomEvery: what
+// it remembers of sockets grows old meanwhile, and namespaces that have ended are
+// held by their netlink sockets.
 const (
 	maxLeased      = 2
 	patience       = 10 * time.Millisecond
 	samplePatience = 10 * time.Second
+	roomEvery      = time.Second
 )
 
 func (c *Collector) releaseLocked(l *lease) {
@@ -322,7 +324,8 @@ func (c *Collector) Run(ctx context.Context) {
 	defer c.containers.close()
 	timer := time.NewTimer(0) // the first sample at once: ages are exact from there on
 	defer timer.Stop()
-	made := time.Now() // the latest dump of all, or when a sample was last asked room for
+	made := time.Now() // the latest dump of all
+	var full time.Time // since when samples have no room, or when it was last asked for; the zero Time: they have
 	for {
 		var cost time.Duration
 		select {
@@ -331,6 +334,11 @@ func (c *Collector) Run(ctx context.Context) {
 		case <-c.wake:
 			if !c.waitForRoom(ctx) {
 				return
+			}
+			if time.Since(made) >= max(samplePatience, 2*c.pace.wait()) {
+				// Those who ask for some of the sockets, one after the other, would have the room for good.
+				c.sample(ctx)
+				made, full = time.Now(), time.Time{}
 			}
 			c.letOthersRun()
 			f := c.board()
@@ -344,11 +352,14 @@ func (c *Collector) Run(ctx context.Context) {
 			}
 		case <-timer.C:
 			if !c.hasRoom() {
-				if time.Since(made) >= samplePatience {
+				switch {
+				case full.IsZero():
+					full = time.Now()
+				case time.Since(full) >= samplePatience:
 					c.askBack()
-					made = time.Now() // it takes some seconds until that is given back
+					full = time.Now() // it takes some seconds until that is given back
 				}
-				timer.Reset(c.pace.wait())
+				timer.Reset(min(c.pace.wait(), roomEvery))
 				continue
 			}
 			before, ok := c.beginSample()
@@ -359,7 +370,7 @@ func (c *Collector) Run(ctx context.Context) {
 				c.options.ObserveSample(cost)
 			}
 		}
-		made = time.Now()
+		made, full = time.Now(), time.Time{}
 		c.pace.add(cost)
 		timer.Reset(c.pace.wait())
 	}
@@ -551,12 +562,16 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 		}
 	}()
 	c.history.begin(snap, only.All(), c.again(ctx))
+	room := snap.Sockets[:0]
 	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.history.unsettled, c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()
 	if err != nil {
-		c.history.fail(only.All())
+		snap.Sockets = room
+		if only.All() {
+			c.history.fail(c.namespaces.isUnread)
+		}
 		if only.All() && ctx.Err() == nil && c.options.OnDumpError != nil {
 			c.options.OnDumpError(err)
 		}
@@ -589,11 +604,11 @@ func (c *Collector) blank(only sockdiag.Only) *model.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	snap := new(model.Snapshot)
-	if last := len(c.idle) - 1; last >= 0 {
-		snap = c.idle[last]
-		c.idle = c.idle[:last]
+	if n := len(c.idle); n > 0 {
+		slices.SortFunc(c.idle, func(a, b *model.Snapshot) int { return cap(a.Sockets) - cap(b.Sockets) })
+		snap, c.idle = c.idle[n-1], c.idle[:n-1]
 	}
-	if n := c.latest + c.latest/32; cap(snap.Sockets) < c.latest { // a new one, or of a scope, or of a dump that failed
+	if n := c.latest + c.latest/32; cap(snap.Sockets) < c.latest { // a new one, or of a scope
 		// Grown bit by bit it would leave several times its size behind.
 		snap.Sockets, snap.Known = make([]model.Socket, 0, n), make([]model.Known, 0, n)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -290,6 +291,36 @@ func TestTheSamplerAsksForRoom(t *testing.T) {
 		time.Sleep(time.Second)
 		if kernel.Begun() == before {
 			t.Error("no dump was made of the room that there was again")
+		}
+		held[1].Close()
+	})
+}
+
+// Who asks for some of the sockets, one after the other, does not have the room for good: before the next of them a sample is made.
+func TestTheSamplerHasItsTurn(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
+	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		some := func() (asked int) {
+			following, err := c.Follow(collector.Want{}, &model.Filter{LocalPorts: []uint16{1}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer following.Close()
+			before := kernel.Begun()
+			if _, err := following.All(ctx); err != nil {
+				t.Fatal(err)
+			}
+			return kernel.Begun() - before
+		}
+		synctest.Wait() // the first sample
+		alone := some()
+		held := hold(ctx, t, c)
+		go func() {
+			time.Sleep(30 * time.Second)
+			held[0].Close()
+		}()
+		if got, want := some(), alone+1; got != want {
+			t.Errorf("the kernel was asked %d times, want %d: for all, and for some", got, want)
 		}
 		held[1].Close()
 	})

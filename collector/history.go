@@ -256,19 +256,26 @@ func (h *history) endPart() {
 	h.snap = nil
 }
 
-// fail closes a snapshot that could not be made. What was seen in it is remembered
-// as from the one before; of those that came since that one, it drops what was not seen in this:
-// where all fail, because of one namespace among several, the others' sockets come and go
-// all the same, and nobody else would forget them.
-func (h *history) fail(whole bool) {
+// fail closes a snapshot of all sockets that could not be made. What was seen in it is
+// remembered as from the one before. Of those that came since that one it drops
+// what was not seen in this: where all fail, because of one namespace among
+// several, the others' sockets come and go all the same, and nobody else would forget
+// them. isUnread reports whether nothing was read of a namespace that is there: of that
+// one's sockets nothing is known anew.
+func (h *history) fail(isUnread func(netns uint32) bool) {
 	h.snap = nil
-	if !whole {
-		return
-	}
 	h.round--
+	h.missing = max(h.missing, 1) // nobody knows
+	seen := func(e *entry) bool { return e.pass-h.first <= h.pass-h.first }
+	read := make(map[uint32]bool) // the namespaces
+	for n := range h.entries {
+		if e := &h.entries[n]; e.used && seen(e) {
+			read[e.key.netns] = true
+		}
+	}
 	for n := range h.entries {
 		e := &h.entries[n]
-		if e.used && e.fresh && e.pass-h.first > h.pass-h.first {
+		if e.used && e.fresh && !seen(e) && (read[e.key.netns] || !isUnread(e.key.netns)) {
 			h.drop(uint32(n))
 		}
 		e.round = min(e.round, h.round)

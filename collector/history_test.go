@@ -255,7 +255,7 @@ func TestHistoryOfSnapshotsThatFail(t *testing.T) {
 		h.begin(snap, true, nil)
 		h.join(snap.Sockets, 0)
 		if fails {
-			h.fail(true)
+			h.fail(func(uint32) bool { return false })
 		} else {
 			h.end([]uint32{own})
 		}
@@ -301,7 +301,7 @@ func TestASnapshotThatFailsBetweenOthers(t *testing.T) {
 		h.begin(snap, true, nil)
 		h.join(snap.Sockets, 0)
 		if fails {
-			h.fail(true)
+			h.fail(func(uint32) bool { return false })
 		} else {
 			h.end([]uint32{1})
 		}
@@ -315,5 +315,41 @@ func TestASnapshotThatFailsBetweenOthers(t *testing.T) {
 	known := dump(4*time.Second, false, s)
 	if known[0].Age != 3*time.Second || !known[0].AgeExact {
 		t.Errorf("age %v, exact %t, want 3s from when it was seen first", known[0].Age, known[0].AgeExact)
+	}
+}
+
+// A snapshot can fail before it has come to a namespace. What is remembered of that one stays; what is of one that has left goes.
+func TestASnapshotThatFailsBeforeANamespace(t *testing.T) {
+	const own, other, left = 1, 2, 3
+	h := newHistory(model.NewConnectionIDs([16]byte{}))
+	at := time.Duration(0)
+	fail := func(isUnread func(uint32) bool, sockets ...model.Socket) {
+		at += time.Second
+		snap := &model.Snapshot{Began: at, Sockets: sockets}
+		h.begin(snap, true, nil)
+		h.join(snap.Sockets, 0)
+		h.fail(isUnread)
+	}
+	in := func(netns uint32) model.Socket {
+		return model.Socket{Cookie: uint64(netns), NetNS: netns, State: model.Established, InfoLen: 248}
+	}
+	remembered := func() (all []uint32) {
+		for key := range h.index {
+			all = append(all, key.netns)
+		}
+		slices.Sort(all)
+		return all
+	}
+	fail(func(uint32) bool { return false }, in(own), in(other), in(left))
+	fail(func(netns uint32) bool { return netns == other }, in(own))
+	if got, want := remembered(), []uint32{own, other}; !slices.Equal(got, want) {
+		t.Errorf("remembered of the namespaces %v, want of %v", got, want)
+	}
+	// What was read of one before it failed tells that the others of it may have gone.
+	second := in(other)
+	second.Cookie = 99
+	fail(func(netns uint32) bool { return netns == other }, in(own), second)
+	if _, there := h.index[socketKey{uint64(other), other}]; there || len(h.index) != 2 {
+		t.Errorf("the first of the other namespace is remembered %t, of %d in all, want not, of 2", there, len(h.index))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -80,10 +81,10 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 // listen, and tells join of them. unsettled reports whether sockets have come or
 // gone lately, those of the dump that is under way included.
 func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
+	n.dumped = n.dumped[:0]
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
-	n.dumped = n.dumped[:0]
 	var err error
 	if n.want.Name == "" {
 		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, only, unsettled, join); err != nil {
@@ -158,6 +159,12 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 		}
 	}
 	return dst, nil
+}
+
+// isUnread reports whether a namespace is collected and the latest dump, which
+// failed, has not all of it.
+func (n *namespaces) isUnread(inode uint32) bool {
+	return n.dumper(inode) != nil && !slices.Contains(n.dumped, inode)
 }
 
 // listening returns how many of the sockets of a dump listen, which come first.

@@ -183,7 +183,7 @@ func (t *transport) reason(err error) error {
 	switch {
 	case err == nil || cause == nil:
 		return err
-	case errors.Is(err, context.Canceled): // by events, which had enough of it
+	case errors.Is(err, context.Canceled), errors.Is(err, io.EOF): // by events, which have enough of it, or which there are none of
 		return *cause
 	case errors.As(*cause, new(*statusError)):
 		return fmt.Errorf("%w: %w", *cause, err) // the client has read what the engine says of it

@@ -442,6 +442,9 @@ func TestFaults(t *testing.T) {
 			w.(http.Flusher).Flush()
 			hang(w, r)
 		}), quick, "it answers 202 Accepted: it, or a proxy before it, has to allow GET of /_ping, /events and /containers/json"},
+		{"no events", only("/events", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNoContent)
+		}), quick, "it answers 204 No Content: it, or a proxy before it, has to allow GET of /_ping, /events and /containers/json"},
 		{"an error of its own", only("/containers/json", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusInternalServerError)
