@@ -40,6 +40,7 @@ type exchange struct {
 	waiting  time.Time  // since when it waits for the client; the zero Time: it does not
 	reading  bool       // what it waits for is the body
 	unseen   int        // bytes since the last look at the delivery that were written, or are to be by the write under way
+	looks    deliveries // at the delivery
 	first    delivery   // at the first look, which is before much has been written
 	last     delivery   // at the last look before the write under way
 	written  int        // bytes
@@ -219,7 +220,7 @@ func (e *exchange) beginWrite(n int) error {
 	}
 	e.waiting = time.Now()
 	if e.unseen += n; e.unseen > worthACopy && !e.multiplexed {
-		e.unseen, e.last = 0, deliveryOf(e.connection.Conn)
+		e.unseen, e.last = 0, e.looks.of(e.connection.Conn)
 		if !e.first.known {
 			e.first = e.last
 		}
@@ -250,7 +251,7 @@ func (e *exchange) late(now time.Time, atLeast time.Duration) time.Duration {
 	case e.reading || e.multiplexed:
 		return late
 	}
-	d := deliveryOf(e.connection.Conn)
+	d := e.looks.of(e.connection.Conn)
 	e.sees(d)
 	switch {
 	case d.whole: // what waits is the write, for a processor
@@ -273,7 +274,7 @@ func (e *exchange) delivery() delivery {
 	if e.over {
 		return delivery{}
 	}
-	return deliveryOf(e.connection.Conn)
+	return e.looks.of(e.connection.Conn)
 }
 
 // cutOff lets an exchange wait for its client no longer. One that reads a body can still be answered.

@@ -191,3 +191,27 @@ func TestSweepEnds(t *testing.T) {
 		group.Wait()
 	}
 }
+
+// deliveryOf is a look at a connection.
+func deliveryOf(conn net.Conn) delivery { return new(deliveries).of(conn) }
+
+// BenchmarkDelivery looks at one connection again and again.
+func BenchmarkDelivery(b *testing.B) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	var looks deliveries
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := looks.of(conn); !d.known {
+			b.Fatal("nothing is known")
+		}
+	}
+}

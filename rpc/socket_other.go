@@ -8,7 +8,9 @@ import "net"
 
 func hasUnread(net.Conn) bool { return false }
 
-func deliveryOf(net.Conn) delivery { return delivery{} }
+type deliveries struct{}
+
+func (deliveries) of(net.Conn) delivery { return delivery{} }
 
 func sweep(l net.Listener) []net.Conn {
 	_ = l.Close()
