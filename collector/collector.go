@@ -571,9 +571,9 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 		snap.Sockets = room
 		if only.All() {
 			c.history.fail(c.namespaces.isUnread)
-		}
-		if only.All() && ctx.Err() == nil && c.options.OnDumpError != nil {
-			c.options.OnDumpError(err)
+			if ctx.Err() == nil && c.options.OnDumpError != nil {
+				c.options.OnDumpError(err)
+			}
 		}
 		return snap, c.options.Clock() - snap.Began, err
 	}

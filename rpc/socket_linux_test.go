@@ -15,7 +15,7 @@ import (
 )
 
 // pair returns the two ends of a TCP connection.
-func pair(t *testing.T) (client, server net.Conn) {
+func pair(t testing.TB) (client, server net.Conn) {
 	t.Helper()
 	l := listen(t)
 	client, err := net.Dial("tcp", l.Addr().String())
@@ -197,16 +197,7 @@ func deliveryOf(conn net.Conn) delivery { return new(deliveries).of(conn) }
 
 // BenchmarkDelivery looks at one connection again and again.
 func BenchmarkDelivery(b *testing.B) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	conn, err := net.Dial("tcp4", l.Addr().String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
+	_, conn := pair(b)
 	var looks deliveries
 	b.ReportAllocs()
 	for b.Loop() {
