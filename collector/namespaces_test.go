@@ -3,13 +3,16 @@
 package collector_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -184,8 +187,8 @@ func TestNamespaces(t *testing.T) {
 	})
 }
 
-// Namespaces that come and go during a thousand requests leave no descriptor
-// and no thread behind.
+// Namespaces that come and go during a thousand requests, of which fifty stay
+// until they were collected, leave no descriptor and no thread behind.
 func TestNamespacesComeAndGo(t *testing.T) {
 	ownRunDir(t)
 	c := startIn(t, collector.NetNS{All: true})
@@ -197,8 +200,12 @@ func TestNamespacesComeAndGo(t *testing.T) {
 		}
 		return len(entries)
 	}
-	churn := func(rounds int) {
+	churn := func(rounds, requests int) {
 		stop, stopped := make(chan struct{}), make(chan struct{})
+		defer func() {
+			close(stop)
+			<-stopped
+		}()
 		go func() {
 			defer close(stopped)
 			for i := 0; ; i++ {
@@ -213,35 +220,83 @@ func TestNamespacesComeAndGo(t *testing.T) {
 			}
 		}()
 		for range rounds {
-			snap, release, err := c.Snapshot(t.Context(), collector.Want{})
-			if err != nil {
-				t.Error(err)
-				break
+			const atOnce = 10
+			unseen := make(map[uint32]bool)
+			for i := range atOnce {
+				unseen[inNewNamespace(t, fmt.Sprintf("stays%d", i), func() {})] = true
 			}
-			_ = snap
-			release()
+			deadline := time.Now().Add(30 * time.Second)
+			for made := 0; made < requests || len(unseen) > 0; made++ {
+				snap, release, err := c.Snapshot(t.Context(), collector.Want{Owners: true, Listeners: true}) // the interfaces of each are asked for
+				if err != nil {
+					t.Fatal(err)
+				}
+				for inode := range unseen {
+					if snap.NetNSLabels[inode] != "" {
+						delete(unseen, inode)
+					}
+				}
+				release()
+				if len(unseen) > 0 && time.Now().After(deadline) {
+					t.Fatalf("%d of %d namespaces were not collected", len(unseen), atOnce)
+				}
+			}
+			for i := range atOnce {
+				deleteNamespace(t, fmt.Sprintf("stays%d", i))
+			}
 		}
-		close(stop)
-		<-stopped
 	}
-	churn(100) // what the runtime keeps for good is there now
-	descriptors, threads, there := countOf("fd"), countOf("task"), namespacesThere(t)
-	churn(1000)
+	churn(1, 100) // what the runtime keeps for good is there now
+	sockets, threads := ownSockets(t), countOf("task")
+	others := countOf("fd") - len(sockets)
+	churn(5, 200)
 	eventually(t, c, "the end of what served the namespaces", func(*model.Snapshot) bool {
-		// Of other processes on this host some may have made one of their own, which is collected too.
-		come := 0
-		for inode := range namespacesThere(t) {
-			if !there[inode] {
-				come++
+		// Those that are there may have all of their sockets now that had one before: for a
+		// dump, for a look at one connection, and for the interfaces.
+		const each = 3
+		there, sockets, in := namespacesThere(t), ownSockets(t), make(map[uint32]int)
+		for _, inode := range sockets {
+			if in[inode]++; !there[inode] || in[inode] > each {
+				return false
 			}
 		}
-		const each = 3 // sockets for a dump, for a look at one connection, and for the interfaces
-		return countOf("fd") <= descriptors+each*come
+		return countOf("fd")-len(sockets) <= others
 	})
 	// The runtime may keep a few threads more for its own reasons, not one a namespace.
 	if got := countOf("task"); got > threads+5 {
 		t.Errorf("%d threads, %d before", got, threads)
 	}
+}
+
+// ownSockets returns the network namespace of each socket that this process has,
+// as SIOCGSKNS tells it.
+func ownSockets(t *testing.T) (of []uint32) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ns, err := unix.IoctlRetInt(fd, unix.SIOCGSKNS)
+		if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EBADF) || errors.Is(err, unix.EINVAL) {
+			continue // no socket, or closed meanwhile
+		}
+		if err != nil {
+			t.Fatalf("network namespace of descriptor %d: %v", fd, err)
+		}
+		var stat unix.Stat_t
+		err = unix.Fstat(ns, &stat)
+		unix.Close(ns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of = append(of, uint32(stat.Ino))
+	}
+	return of
 }
 
 // namespacesThere returns the network namespaces that are there.
