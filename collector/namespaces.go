@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -93,6 +94,7 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 		n.dumped = append(n.dumped, n.self)
 	}
 	for inode, other := range n.others {
+		runtime.Gosched() // each can be a walk of a large table, and Go may have one processor
 		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, only, unsettled, join)
 		switch {
 		case err == nil:

@@ -34,7 +34,7 @@ const registeredServices = "/etc/services"
 // daemon answers.
 func serve(ctx context.Context, o order) error {
 	started := time.Now()
-	memory := followMemory(socketsNow())
+	memory, processors := followMemory(socketsNow()), followProcessors()
 	cfg, log := o.config, o.log
 	secure, err := readCertificates(cfg, os.Open)
 	if err != nil {
@@ -82,8 +82,13 @@ func serve(ctx context.Context, o order) error {
 	measured := metrics.New(time.Now)
 	host, err := collector.NewHost(collector.HostOptions{
 		NetNS: cfg.NetNS, Owners: owners.finder, Services: services, CommandLines: cfg.CommandLines, Engines: engines.Current,
-		OnDumpError:   dumps.failed,
-		OnDump:        func(sockets int) { memory.dumped(sockets); supervision.dumped(); dumps.made() },
+		OnDumpError: dumps.failed,
+		OnDump: func(sockets int) {
+			memory.dumped(sockets)
+			processors.dumped(sockets)
+			supervision.dumped()
+			dumps.made()
+		},
 		Observe:       measured.Dumped,
 		ObserveSample: measured.Sampled,
 	})
@@ -113,7 +118,7 @@ func serve(ctx context.Context, o order) error {
 	// The collector outlives ctx: the requests in flight still need it while the server drains.
 	collecting, stopCollecting := context.WithCancel(context.WithoutCancel(ctx))
 	var collectorDone sync.WaitGroup
-	collectorDone.Go(makeThreads)
+	collectorDone.Go(func() { makeThreads(); processors.ready.Store(true) })
 	collectorDone.Go(func() { host.Run(collecting) })
 	collectorDone.Go(func() { engines.Run(collecting) })
 	collectorDone.Go(func() { supervision.run(ctx, host) })
