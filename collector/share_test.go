@@ -31,6 +31,18 @@ func (s slow) Send(r sockdiag.Request) error {
 	return s.Conn.Send(r)
 }
 
+// busy begins a dump that is going on when it returns, of a kernel that is slow in this bubble: who asks before it has
+// ended shares the next one. Nobody waits for it.
+func busy(t *testing.T, c *collector.Collector) {
+	t.Helper()
+	following, err := c.Follow(collector.Want{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+	following.Close()
+}
+
 // run runs a collector on dial in a bubble.
 func run(t *testing.T, dial func() (sockdiag.Conn, error), onDumpError func(error), test func(ctx context.Context, stop func(), c *collector.Collector)) {
 	t.Helper()
@@ -149,7 +161,11 @@ func TestDumpsFollowEachOther(t *testing.T) {
 // Those who have one dump share what the first of them makes; who has one alone has nothing to share.
 func TestReadersShare(t *testing.T) {
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
-	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+	dial := func() (sockdiag.Conn, error) {
+		conn, err := kernel.Dial()
+		return slow{conn}, err
+	}
+	run(t, dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
 		made := 0
 		create := func() any { made++; return made }
 		for readers, want := range map[int]any{1: nil, 2: 1, 3: 2} {
@@ -157,6 +173,7 @@ func TestReadersShare(t *testing.T) {
 			if n, ok := want.(int); ok {
 				made = n - 1
 			}
+			busy(t, c)
 			var following []*collector.Following
 			for range readers {
 				f, err := c.Follow(collector.Want{}, nil)
