@@ -84,7 +84,7 @@ func TestDirectionOverDumps(t *testing.T) {
 				}
 				snap.Sockets = append(snap.Sockets, s)
 				snap.Began = s.Seen
-				h.begin(snap, true, nil)
+				h.begin(snap, true, true, nil)
 				h.join(snap.Sockets, 0)
 				got = append(got, snap.Known[len(snap.Sockets)-1].Incoming)
 				h.end([]uint32{1})
@@ -145,7 +145,7 @@ func TestDirectionIsLookedAtAgain(t *testing.T) {
 					first = *test.first
 				}
 				snap.Sockets = append(snap.Sockets, first)
-				h.begin(snap, true, func(*model.Socket) (model.Socket, bool, error) {
+				h.begin(snap, true, true, func(*model.Socket) (model.Socket, bool, error) {
 					asked++
 					return test.now, test.found, test.err
 				})

@@ -39,8 +39,16 @@ type history struct {
 	// of all sockets did not have: as a rule they have been closed.
 	missing int
 	// added is how many connections have come since the latest snapshot of all
-	// sockets.
-	added int
+	// sockets, which began at ended, and perSecond how many came each second between
+	// it and the one before.
+	added     int
+	ended     time.Duration
+	perSecond float64
+	// doubtful is how many the snapshot under way has whose direction is not certain,
+	// and uncertain how many the latest of all had.
+	doubtful, uncertain int
+	// info is whether the sockets of the snapshot under way come with their tcp_info.
+	info bool
 	// last is the index of the entry that was found last.
 	last uint32
 	// previous is when each namespace was dumped before: the beginning of the last
@@ -115,15 +123,17 @@ func newHistory(ids *model.ConnectionIDs) *history {
 }
 
 // begin starts a snapshot, which the sockets of its dumps are then joined to.
-// whole is whether it is to have all of them; again is history.again.
-func (h *history) begin(snap *model.Snapshot, whole bool, again func(*model.Socket) (model.Socket, bool, error)) {
-	h.again = again
+// whole is whether it is to have all of them, info whether they have tcp_info, and
+// again is history.again. Without info those that no earlier snapshot had are looked
+// up, and those whose direction is not certain; of the others no rate is taken.
+func (h *history) begin(snap *model.Snapshot, whole, info bool, again func(*model.Socket) (model.Socket, bool, error)) {
+	h.again, h.info = again, info
 	if whole {
 		h.round++
 	}
 	h.pass++
 	h.first = h.pass
-	h.last = 0
+	h.last, h.doubtful = 0, 0
 	h.snap = snap
 	clear(h.listeners)
 	clear(h.listening)
@@ -193,14 +203,42 @@ func (h *history) joinOne(s *model.Socket, known *model.Known) bool {
 	}
 	e.round, e.pass = h.round, h.pass
 	if e.certainty != certain {
-		h.direct(e, s, found)
+		h.settle(e, s, found)
 	}
 	known.ID = e.id
 	known.Age = s.Seen - e.born
 	known.AgeExact = e.exact
 	known.Incoming = e.incoming
-	known.Download, known.Upload = e.rates(s)
+	if h.info || s.InfoLen > 0 {
+		known.Download, known.Upload = e.rates(s)
+	}
 	return true
+}
+
+// settle tells the direction of a socket that is not certain yet, if there is
+// something to tell it by; known is whether an earlier dump had it.
+func (h *history) settle(e *entry, s *model.Socket, known bool) {
+	if known {
+		h.lookUp(s)
+	}
+	if h.info || s.InfoLen > 0 || !known {
+		h.direct(e, s, known)
+	}
+	if e.certainty != certain {
+		h.doubtful++
+	}
+}
+
+// lookUp puts a socket as it is now, with its tcp_info, in the place of one that
+// was dumped without. One that is gone by now stays as it is: as of a kernel that
+// does not tell.
+func (h *history) lookUp(s *model.Socket) {
+	if h.info || h.again == nil {
+		return
+	}
+	if now, found, err := h.again(s); err == nil && found {
+		*s = now
+	}
 }
 
 // direct tells the direction of a socket that is not certain yet; known is
@@ -287,7 +325,10 @@ func (h *history) fail(isUnread func(netns uint32) bool) {
 func (h *history) end(dumped []uint32) {
 	h.snap.Known = h.snap.Known[:len(h.snap.Sockets)] // without those of a namespace that left
 	h.forget()
-	h.added = 0
+	if over := h.snap.Began - h.ended; h.ended > 0 && over > 0 {
+		h.perSecond = float64(h.added) / over.Seconds()
+	}
+	h.added, h.ended, h.uncertain = 0, h.snap.Began, h.doubtful
 	clear(h.previous)
 	for _, netns := range dumped {
 		h.previous[netns] = h.snap.Began
@@ -345,9 +386,17 @@ func (h *history) unsettled() bool {
 	return h.missing > 0 || h.added > 0
 }
 
+// lookUps is how many sockets of a snapshot that begins now, and comes without
+// tcp_info, will likely be looked up: those that no earlier one had, and those whose
+// direction is not certain.
+func (h *history) lookUps(now time.Duration) float64 {
+	return float64(h.uncertain+h.added) + h.perSecond*(now-h.ended).Seconds()
+}
+
 // add makes the entry of a socket that was not there before.
 func (h *history) add(key socketKey, s *model.Socket) (n uint32) {
 	h.added++
+	h.lookUp(s)
 	if last := len(h.free) - 1; last >= 0 {
 		n = h.free[last]
 		h.free = h.free[:last]

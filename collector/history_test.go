@@ -23,7 +23,7 @@ func TestFirstSightInANamespaceThatIsFoundLate(t *testing.T) {
 		for i := range snap.Sockets {
 			snap.Sockets[i].Seen = at
 		}
-		h.begin(snap, true, nil)
+		h.begin(snap, true, true, nil)
 		h.join(snap.Sockets, 0)
 		h.end(dumped)
 		return snap.Known
@@ -61,6 +61,76 @@ func TestFirstSightInANamespaceThatIsFoundLate(t *testing.T) {
 	}
 }
 
+// A snapshot without tcp_info goes on with what is known. What it has first is looked up, and so is that whose direction
+// is not certain; of the others no rate is taken, so that those of the next whole snapshot are over the whole time.
+func TestHistoryWithoutInfo(t *testing.T) {
+	h := newHistory(model.NewConnectionIDs([16]byte{}))
+	// The kernel's sockets as they are at a time: each receives 1,000 bytes a second from 1s on.
+	at := func(cookie uint64, now time.Duration) model.Socket {
+		return model.Socket{
+			Cookie: cookie, NetNS: 1, State: model.Established, Family: model.IPv4, LocalPort: uint16(cookie), InfoLen: 248, Seen: now,
+			BytesSent: 10, BytesAcked: 11, BytesReceived: uint64((now - time.Second) / time.Millisecond), LastDataSent: 300,
+		}
+	}
+	gone := map[uint64]bool{}
+	var looked []uint64
+	dump := func(now time.Duration, info bool, cookies ...uint64) []model.Known {
+		t.Helper()
+		snap := &model.Snapshot{Began: now}
+		for _, cookie := range cookies {
+			s := at(cookie, now)
+			if !info {
+				s = model.Socket{Cookie: cookie, NetNS: 1, State: model.Established, Family: model.IPv4, LocalPort: uint16(cookie), Seen: now}
+			}
+			snap.Sockets = append(snap.Sockets, s)
+		}
+		looked = nil
+		h.begin(snap, true, info, func(s *model.Socket) (model.Socket, bool, error) {
+			looked = append(looked, s.Cookie)
+			return at(s.Cookie, now), !gone[s.Cookie], nil
+		})
+		h.join(snap.Sockets, 0)
+		h.end([]uint32{1})
+		return snap.Known
+	}
+	dump(time.Second, true)
+	dump(2*time.Second, true, 1)
+	if got := h.lookUps(3 * time.Second); got != 2 {
+		t.Errorf("%v are to be looked up, want 2: one whose direction is not certain, and one a second", got)
+	}
+	known := dump(3*time.Second, false, 1)
+	if !slices.Equal(looked, []uint64{1}) || known[0].Incoming || known[0].Download != 1000 {
+		t.Errorf("its direction is not certain: looked up %v, %+v, want 1, outgoing, 1000 B/s", looked, known[0])
+	}
+	known = dump(4*time.Second, false, 1)
+	if len(looked) != 0 || known[0].Incoming || known[0].Download != 0 || known[0].Age != 2300*time.Millisecond {
+		t.Errorf("known: looked up %v, %+v, want none, outgoing, no rate, an age of 2.3s", looked, known[0])
+	}
+	if got := h.lookUps(5 * time.Second); got != 0 {
+		t.Errorf("%v are to be looked up, want none", got)
+	}
+
+	gone[3] = true
+	known = dump(4500*time.Millisecond, false, 1, 2, 3)
+	if !slices.Equal(looked, []uint64{2, 3}) {
+		t.Errorf("looked up %v, want the new ones, 2 and 3", looked)
+	}
+	if k := known[1]; k.Incoming || !k.AgeExact || k.Age != 300*time.Millisecond {
+		t.Errorf("new: %+v, want outgoing, an exact age of 300ms", k)
+	}
+	if k := known[2]; !k.Incoming == h.listeners.accepts(&model.Socket{NetNS: 1, LocalPort: 3}) || k.Age != 0 {
+		t.Errorf("new, and gone: %+v, want what the listeners say, and no age", k)
+	}
+	if got := h.lookUps(5 * time.Second); got != 4 {
+		t.Errorf("%v are to be looked up, want 4: two whose direction is not certain, and four a second", got)
+	}
+
+	known = dump(7*time.Second, true, 1)
+	if k := known[0]; k.Download != 1000 || k.Age != 5300*time.Millisecond || len(looked) != 0 {
+		t.Errorf("with tcp_info again: %+v, looked up %v, want 1000 B/s, an age of 5.3s, and none", k, looked)
+	}
+}
+
 // A socket that the kernel repeats within a dump counts once, by its first word; in the next dump it is no repeated one,
 // nor in the next attempt at one that was begun anew.
 func TestHistoryTakesOutWhatIsRepeated(t *testing.T) {
@@ -77,7 +147,7 @@ func TestHistoryTakesOutWhatIsRepeated(t *testing.T) {
 	const want = "1 LISTEN, 2 SYN_RECV, 3 ESTABLISHED, 4 ESTABLISHED"
 	for range 3 {
 		var snap model.Snapshot
-		h.begin(&snap, true, nil)
+		h.begin(&snap, true, true, nil)
 		all := sockets()
 		if n := h.join(all[:3], 0); n != 2 { // an attempt that is interrupted
 			t.Errorf("%d sockets of an attempt, want 2", n)
@@ -125,7 +195,7 @@ func TestHistoryTakesOutWhatWasOpening(t *testing.T) {
 			sockets = append(sockets, socket(cookie, state, port))
 		}
 		var snap model.Snapshot
-		h.begin(&snap, true, nil)
+		h.begin(&snap, true, true, nil)
 		snap.Sockets = sockets[:h.join(sockets, 0)]
 		h.end(nil)
 		var got []string
@@ -151,7 +221,7 @@ func TestHistoryFindsEachSocketWhateverTheOrder(t *testing.T) {
 		}
 		random.Shuffle(random.IntN(300), func(i, j int) { living[i], living[j] = living[j], living[i] })
 		var snap model.Snapshot
-		h.begin(&snap, true, nil)
+		h.begin(&snap, true, true, nil)
 		for _, cookie := range living {
 			snap.Sockets = append(snap.Sockets, model.Socket{Cookie: cookie, State: model.Established, InfoLen: 248})
 		}
@@ -189,7 +259,7 @@ func BenchmarkHistory(b *testing.B) {
 				if mixed {
 					snap.Sockets, shuffled = shuffled, snap.Sockets
 				}
-				h.begin(&snap, true, nil)
+				h.begin(&snap, true, true, nil)
 				h.join(snap.Sockets, 0)
 				h.end(nil)
 			}
@@ -252,7 +322,7 @@ func TestHistoryOfSnapshotsThatFail(t *testing.T) {
 			s.Seen = at
 			snap.Sockets = append(snap.Sockets, s)
 		}
-		h.begin(snap, true, nil)
+		h.begin(snap, true, true, nil)
 		h.join(snap.Sockets, 0)
 		if fails {
 			h.fail(func(uint32) bool { return false })
@@ -298,7 +368,7 @@ func TestASnapshotThatFailsBetweenOthers(t *testing.T) {
 		for i := range sockets {
 			sockets[i].Seen = at
 		}
-		h.begin(snap, true, nil)
+		h.begin(snap, true, true, nil)
 		h.join(snap.Sockets, 0)
 		if fails {
 			h.fail(func(uint32) bool { return false })
@@ -326,7 +396,7 @@ func TestASnapshotThatFailsBeforeANamespace(t *testing.T) {
 	fail := func(isUnread func(uint32) bool, sockets ...model.Socket) {
 		at += time.Second
 		snap := &model.Snapshot{Began: at, Sockets: sockets}
-		h.begin(snap, true, nil)
+		h.begin(snap, true, true, nil)
 		h.join(snap.Sockets, 0)
 		h.fail(isUnread)
 	}

@@ -108,7 +108,7 @@ func newSnapshots(t *testing.T, kernel *sockdiagtest.Kernel, has buckets) *snaps
 func (s *snapshots) cookies(t *testing.T, only sockdiag.Only) (cookies []uint64) {
 	t.Helper()
 	var err error
-	s.h.begin(&s.snap, only.All(), nil)
+	s.h.begin(&s.snap, only.All(), only.HasInfo(), nil)
 	if s.snap.Sockets, err = s.of.dump(t.Context(), time.Hour, s.snap.Sockets[:0], only, s.h.unsettled, s.h.join); err != nil {
 		t.Fatal(err)
 	}

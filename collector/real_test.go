@@ -629,15 +629,15 @@ func pairs(tb testing.TB, n int) {
 	}
 }
 
-// BenchmarkSnapshot is one fresh snapshot of 4,000 sockets and their listener,
+// BenchmarkSnapshot is one fresh snapshot of 4,200 sockets and their listener,
 // dump and history; "with owners" walks /proc as well. In the steady state
 // nothing is allocated for a socket.
 func BenchmarkSnapshot(b *testing.B) {
-	pairs(b, 2000)
+	pairs(b, 2100)
 	for _, bench := range []struct {
 		name string
 		want collector.Want
-	}{{"alone", collector.Want{}}, {"with owners", collector.Want{Owners: true}}} {
+	}{{"alone", collector.Want{}}, {"without tcp_info", collector.Want{NoInfo: true}}, {"with owners", collector.Want{Owners: true}}} {
 		b.Run(bench.name, func(b *testing.B) {
 			c, err := collector.NewHost(collector.HostOptions{OnDumpError: func(err error) { b.Errorf("sample: %v", err) }})
 			if err != nil {

@@ -47,7 +47,7 @@ func (c *Collector) collectScope(ctx context.Context, port uint16) (*model.Snaps
 	if err != nil {
 		return nil, err
 	}
-	c.history.begin(snap, false, c.again(ctx))
+	c.history.begin(snap, false, true, c.again(ctx))
 	listeners := len(snap.Sockets)
 	for i := range held {
 		if snap.Sockets, err = c.lookUp(ctx, &held[i], snap.Sockets); err != nil {

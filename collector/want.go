@@ -14,6 +14,10 @@ type Want struct {
 	// and the command line of their owners, and the interfaces they are bound
 	// to.
 	Listeners bool
+	// NoInfo says that age, rates, and of the sockets what InfoLen stands for are
+	// not needed: with many sockets they are left out then, unless somebody else
+	// who shares the dump needs them.
+	NoInfo bool
 	// Scope, unless it is 0, says that with Owners and ListenerOwners the
 	// connections of the scope of that port are enough, and all that listens.
 	Scope uint16
@@ -26,6 +30,7 @@ func (w Want) and(other Want) Want {
 		ListenerOwners: w.ListenerOwners || other.ListenerOwners,
 		Containers:     w.Containers || other.Containers,
 		Listeners:      w.Listeners || other.Listeners,
+		NoInfo:         w.NoInfo && other.NoInfo,
 		Scope:          other.Scope,
 	}
 }

@@ -79,7 +79,7 @@ func restParams(raw string) (p connectionsParams, err error) {
 // answer writes the answer to the query string that p is of. A snapshot is held no longer than the last of it is written to the Reply; of an answer that is
 // not long that is before the first byte is sent.
 func (h *restConnections) answer(ctx context.Context, query string, p *connectionsParams, out *Reply) error {
-	want := collector.Want{Owners: true, ListenerOwners: p.filter.NeedsOwners(), Containers: true, Listeners: true}
+	want := collector.Want{Owners: true, ListenerOwners: p.filter.NeedsOwners(), Containers: true, Listeners: true, NoInfo: !p.extended}
 	// Which states are meant is not worth a dump of its own: nearly all sockets are established, as a rule.
 	var filter *model.Filter
 	if len(p.filter.LocalPorts)+len(p.filter.RemotePorts)+len(p.filter.RemoteAddresses) > 0 {

@@ -181,7 +181,7 @@ func TestRESTConnections(t *testing.T) {
 			if diff := cmp.Diff(want, ask(h, "/api/connections")); diff != "" {
 				t.Errorf("response (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff([]collector.Want{{Owners: true, Containers: true, Listeners: true}}, c.wants); diff != "" {
+			if diff := cmp.Diff([]collector.Want{{Owners: true, Containers: true, Listeners: true, NoInfo: true}}, c.wants); diff != "" {
 				t.Errorf("asked of the collector (-want +got):\n%s", diff)
 			}
 			if c.released != 1 {
@@ -620,7 +620,7 @@ func TestRESTConnectionsOfAScope(t *testing.T) {
 	if diff := cmp.Diff([]int{18080, 18081, 40001, 18080, 18080}, got); diff != "" {
 		t.Errorf("listeners' ports and remote ports (-want +got):\n%s", diff)
 	}
-	if want := (collector.Want{Owners: true, ListenerOwners: true, Containers: true, Listeners: true, Scope: 18080}); c.wants[0] != want {
+	if want := (collector.Want{Owners: true, ListenerOwners: true, Containers: true, Listeners: true, NoInfo: true, Scope: 18080}); c.wants[0] != want {
 		t.Errorf("asked for %+v, want %+v", c.wants[0], want)
 	}
 }

@@ -22,6 +22,7 @@ type Only struct {
 	localPort, remotePort uint16
 	bytecode              string // INET_DIAG_REQ_BYTECODE
 	listeners             bool   // states has LISTEN because of WithListeners
+	noInfo                bool   // none is told with its tcp_info
 }
 
 // NewOnly returns the Only of the connections for what a filter says of states,
@@ -52,8 +53,22 @@ func NewOnly(f *model.Filter) Only {
 	return o
 }
 
-// All reports whether o leaves nothing out.
-func (o Only) All() bool { return o == Only{} }
+// All reports whether o leaves no socket out.
+func (o Only) All() bool {
+	o.noInfo = false
+	return o == Only{}
+}
+
+// WithoutInfo returns the Only of the same sockets of which the kernel does not
+// tell tcp_info: the counters and times of a connection. That is three quarters
+// of what it tells of one, and a fifth of the time that it takes.
+func (o Only) WithoutInfo() Only {
+	o.noInfo = true
+	return o
+}
+
+// HasInfo reports whether a dump of o has the tcp_info of the sockets.
+func (o Only) HasInfo() bool { return !o.noInfo }
 
 // many reports whether o leaves out few of what a host has as a rule.
 func (o Only) many() bool {

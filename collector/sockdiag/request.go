@@ -82,6 +82,9 @@ func (d *Dumper) dumpOf(only Only) Request {
 	r, inet := d.newRequest(unix.NLM_F_DUMP)
 	r.atOnce = only.many()
 	inet[0] = unix.AF_INET
+	if only.noInfo {
+		inet[3] = 0
+	}
 	binary.BigEndian.PutUint16(inet[4:], only.localPort) // struct inet_diag_sockid: sport, dport, src...
 	binary.BigEndian.PutUint16(inet[6:], only.remotePort)
 	states := allStates
