@@ -528,7 +528,8 @@ const fewLookUps = 1. / 64
 
 // canDoWithoutInfo reports whether the dump of a flight need not have tcp_info:
 // nobody has asked for what comes from it, and the history knows nearly all of the
-// sockets. Of few sockets it would save nothing.
+// sockets. Of few sockets it would save nothing. Those of a namespace that only the
+// dump finds are all looked up, once.
 func (c *Collector) canDoWithoutInfo(f *flight) bool {
 	return f.want.NoInfo && f.only.All() && c.latest > shortDump &&
 		c.history.lookUps(c.options.Clock()) <= fewLookUps*float64(c.latest)

@@ -47,8 +47,9 @@ type history struct {
 	// doubtful is how many the snapshot under way has whose direction is not certain,
 	// and uncertain how many the latest of all had.
 	doubtful, uncertain int
-	// info is whether the sockets of the snapshot under way come with their tcp_info.
-	info bool
+	// info is whether the sockets of the snapshot under way come with their tcp_info,
+	// and mute whether one that did not could not be looked up: no other is tried then.
+	info, mute bool
 	// last is the index of the entry that was found last.
 	last uint32
 	// previous is when each namespace was dumped before: the beginning of the last
@@ -103,6 +104,8 @@ type entry struct {
 	certainty certainty
 	state     model.TCPState // that the direction was told in
 	used      bool
+	// blank is whether no tcp_info was there at its first sight that should have been.
+	blank bool
 	// fresh is whether the latest snapshot of all sockets was made before the socket was
 	// seen first.
 	fresh bool
@@ -127,7 +130,7 @@ func newHistory(ids *model.ConnectionIDs) *history {
 // again is history.again. Without info those that no earlier snapshot had are looked
 // up, and those whose direction is not certain; of the others no rate is taken.
 func (h *history) begin(snap *model.Snapshot, whole, info bool, again func(*model.Socket) (model.Socket, bool, error)) {
-	h.again, h.info = again, info
+	h.again, h.info, h.mute = again, info, false
 	if whole {
 		h.round++
 	}
@@ -205,6 +208,9 @@ func (h *history) joinOne(s *model.Socket, known *model.Known) bool {
 	if e.certainty != certain {
 		h.settle(e, s, found)
 	}
+	if e.blank && s.InfoLen > 0 {
+		e.fill(s)
+	}
 	known.ID = e.id
 	known.Age = s.Seen - e.born
 	known.AgeExact = e.exact
@@ -230,15 +236,28 @@ func (h *history) settle(e *entry, s *model.Socket, known bool) {
 }
 
 // lookUp puts a socket as it is now, with its tcp_info, in the place of one that
-// was dumped without. One that is gone by now stays as it is: as of a kernel that
-// does not tell.
+// was dumped without. One that is gone by now, or cannot be looked up, stays as it
+// is: as of a kernel that does not tell. Of those that are opening there is nothing
+// to tell.
 func (h *history) lookUp(s *model.Socket) {
-	if h.info || h.again == nil {
+	if h.info || h.mute || h.again == nil || isOpening(s) {
 		return
 	}
-	if now, found, err := h.again(s); err == nil && found {
+	now, found, err := h.again(s)
+	if h.mute = err != nil; err == nil && found {
 		*s = now
 	}
+}
+
+func isOpening(s *model.Socket) bool { return s.State == model.SynSent || s.State == model.SynRecv }
+
+// fill puts what the counters and times of a socket say in the place of what was
+// not known at its first sight.
+func (e *entry) fill(s *model.Socket) {
+	floor, _ := age.Floor(s)
+	e.born = min(e.born, s.Seen-floor)
+	now := sample{at: s.Seen, recv: s.RecvCount(), sent: s.SendCount()}
+	e.older, e.newer, e.blank = now, now, false
 }
 
 // direct tells the direction of a socket that is not certain yet; known is
@@ -406,6 +425,7 @@ func (h *history) add(key socketKey, s *model.Socket) (n uint32) {
 	}
 	h.index[key] = n
 	h.entries[n] = h.firstSight(s)
+	h.entries[n].blank = !h.info && s.InfoLen == 0 && !isOpening(s)
 	return n
 }
 

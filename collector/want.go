@@ -1,7 +1,7 @@
 package collector
 
-// Want says what a snapshot is to be joined with beyond age, rates and
-// direction, which are always there.
+// Want says what a snapshot is to be joined with beyond age, direction and, but
+// for NoInfo, rates, which are always there.
 type Want struct {
 	// Owners joins the processes that hold the sockets.
 	Owners bool
@@ -14,9 +14,9 @@ type Want struct {
 	// and the command line of their owners, and the interfaces they are bound
 	// to.
 	Listeners bool
-	// NoInfo says that age, rates, and of the sockets what InfoLen stands for are
-	// not needed: with many sockets they are left out then, unless somebody else
-	// who shares the dump needs them.
+	// NoInfo says that rates, and of the sockets what InfoLen stands for, are not
+	// needed: with many sockets most of them come without then, unless somebody else
+	// who shares the dump needs it.
 	NoInfo bool
 	// Scope, unless it is 0, says that with Owners and ListenerOwners the
 	// connections of the scope of that port are enough, and all that listens.

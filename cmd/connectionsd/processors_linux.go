@@ -4,11 +4,23 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
+	"time"
+
+	"github.com/connectionsd/connectionsd/collector"
 )
 
-// fewSockets is up to how many sockets one processor is enough for Go: its dump,
-// which has nothing that could overlap, takes less than a millisecond.
-const fewSockets = 256
+// Up to fewSockets one processor is enough for Go, where a dump of all takes no
+// longer than shortDump: there is nothing in it that could overlap. With a large
+// table, or with one for each of many network namespaces, a dump of few takes long
+// too, and those who have nothing to do with it would wait.
+const (
+	fewSockets = 256
+	shortDump  = time.Millisecond
+)
+
+// sameInRow is how many dumps in a row have to be as short, or twice as long: one
+// alone can have waited for a processor.
+const sameInRow = 8
 
 // processorsFollower keeps Go to one processor while there are few sockets. What
 // a request takes then is hardly more than to hand it from one goroutine to the
@@ -17,7 +29,8 @@ const fewSockets = 256
 // looks for work. docs/performance.md has the figures. With more sockets to
 // receive, parse, encode and send them overlaps on all processors.
 type processorsFollower struct {
-	few bool
+	few         bool
+	short, long int // dumps in a row
 	// ready is set once all threads are made that several processors need.
 	ready atomic.Bool
 	// one and all have Go use one processor, or as many as it would by itself.
@@ -33,13 +46,23 @@ func followProcessors() *processorsFollower {
 	return &processorsFollower{one: func() { runtime.GOMAXPROCS(1) }, all: runtime.SetDefaultGOMAXPROCS}
 }
 
-// dumped is told how many sockets each dump had, by one goroutine.
-func (p *processorsFollower) dumped(sockets int) {
+// dumped is told of each dump, by one goroutine.
+func (p *processorsFollower) dumped(d collector.Dump) {
+	if !d.All || d.Err != nil {
+		return
+	}
+	p.short, p.long = p.short+1, p.long+1
+	if d.Took > shortDump || d.Sockets > fewSockets {
+		p.short = 0
+	}
+	if d.Took <= 2*shortDump {
+		p.long = 0
+	}
 	switch {
-	case !p.few && sockets <= fewSockets && p.ready.Load():
+	case !p.few && p.short >= sameInRow && p.ready.Load():
 		p.few = true
 		p.one()
-	case p.few && sockets > 2*fewSockets:
+	case p.few && (d.Sockets > 2*fewSockets || p.long >= sameInRow):
 		p.few = false
 		p.all()
 	}

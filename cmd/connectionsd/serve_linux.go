@@ -82,14 +82,9 @@ func serve(ctx context.Context, o order) error {
 	measured := metrics.New(time.Now)
 	host, err := collector.NewHost(collector.HostOptions{
 		NetNS: cfg.NetNS, Owners: owners.finder, Services: services, CommandLines: cfg.CommandLines, Engines: engines.Current,
-		OnDumpError: dumps.failed,
-		OnDump: func(sockets int) {
-			memory.dumped(sockets)
-			processors.dumped(sockets)
-			supervision.dumped()
-			dumps.made()
-		},
-		Observe:       measured.Dumped,
+		OnDumpError:   dumps.failed,
+		OnDump:        func(sockets int) { memory.dumped(sockets); supervision.dumped(); dumps.made() },
+		Observe:       func(d collector.Dump) { measured.Dumped(d); processors.dumped(d) },
 		ObserveSample: measured.Sampled,
 	})
 	if err != nil {
