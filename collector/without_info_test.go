@@ -20,7 +20,7 @@ import (
 	"github.com/connectionsd/connectionsd/model"
 )
 
-// Who needs neither age nor counters is told the same of many sockets as others are: which there are, whose they are, who
+// Who needs no counters is told the same of many sockets as others are: which there are, whose they are, who
 // opened them, and in which state they are. Of the sockets that are known the kernel is not asked for its counters.
 func TestWithoutInfo(t *testing.T) {
 	const known = 2 * 2100

@@ -60,8 +60,8 @@ func (o Only) All() bool {
 }
 
 // WithoutInfo returns the Only of the same sockets of which the kernel does not
-// tell tcp_info: the counters and times of a connection. That is three quarters
-// of what it tells of one, and a fifth of the time that it takes.
+// tell tcp_info: the counters and times of a connection. That is two thirds of the
+// bytes that it tells of one, and a fifth of the time that it takes.
 func (o Only) WithoutInfo() Only {
 	o.noInfo = true
 	return o
