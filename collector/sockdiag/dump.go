@@ -49,6 +49,9 @@ type Dumper struct {
 	seq     uint32 // of the last request
 	request []byte // which that lies in
 
+	// beside makes the second of two dumps at the same time, nil where there was none yet.
+	beside *Dumper
+
 	// spare are the buffers that datagrams are read into, while they are not in use.
 	spare chan []byte
 }
@@ -81,6 +84,9 @@ func (d *Dumper) Close() {
 	if d.conn != nil {
 		d.conn.Close()
 		d.conn = nil
+	}
+	if d.beside != nil {
+		d.beside.Close()
 	}
 }
 
@@ -127,8 +133,8 @@ func (d *Dumper) Dump(ctx context.Context, dst []model.Socket, only Only, join J
 			attempt = once()
 		}
 		dst, err = d.attempt(ctx, dst[:start], only, attempt)
-		if errors.Is(err, unix.EINVAL) && only.bytecode != "" {
-			only.bytecode = ""
+		if errors.Is(err, unix.EINVAL) && (only.bytecode != "" || only.parting != Parting{}) {
+			only.bytecode, only.parting = "", Parting{}
 			continue
 		}
 		if !errors.Is(err, ErrInterrupted) && !errors.Is(err, unix.ENOBUFS) {
@@ -175,9 +181,12 @@ func (d *Dumper) open() error {
 
 // ask sends the request and reads the answer.
 func (d *Dumper) ask(ctx context.Context, dst []model.Socket, only Only, join Join) ([]model.Socket, error) {
+	if (only.parting != Parting{}) {
+		return d.askInParts(ctx, dst, only, join)
+	}
 	r := d.dumpOf(only)
-	if err := d.conn.Send(r); err != nil {
-		return dst, fmt.Errorf("send the request: %w", err)
+	if err := d.send(r); err != nil {
+		return dst, err
 	}
 	answer := answer{port: d.port, seq: r.Seq(), netns: d.netns, join: join}
 	first, last := d.receiveRow(ctx)
@@ -185,6 +194,13 @@ func (d *Dumper) ask(ctx context.Context, dst []model.Socket, only Only, join Jo
 		return d.takeRow(&answer, &first, dst, nil)
 	}
 	return d.overlap(ctx, &answer, first, dst)
+}
+
+func (d *Dumper) send(r Request) error {
+	if err := d.conn.Send(r); err != nil {
+		return fmt.Errorf("send the request: %w", err)
+	}
+	return nil
 }
 
 // answer is what has been read of the answer to one request.

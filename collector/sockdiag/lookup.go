@@ -53,8 +53,8 @@ func (d *Dumper) Lookup(ctx context.Context, id ID, dst []model.Socket) ([]model
 }
 
 func (d *Dumper) lookUp(ctx context.Context, r Request, dst []model.Socket) ([]model.Socket, error) {
-	if err := d.conn.Send(r); err != nil {
-		return dst, fmt.Errorf("send the request: %w", err)
+	if err := d.send(r); err != nil {
+		return dst, err
 	}
 	got := d.receive(ctx, d.buffer())
 	defer d.keep(got.buf)

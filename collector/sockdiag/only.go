@@ -23,6 +23,7 @@ type Only struct {
 	bytecode              string // INET_DIAG_REQ_BYTECODE
 	listeners             bool   // states has LISTEN because of WithListeners
 	noInfo                bool   // none is told with its tcp_info
+	parting               Parting
 }
 
 // NewOnly returns the Only of the connections for what a filter says of states,
@@ -55,7 +56,7 @@ func NewOnly(f *model.Filter) Only {
 
 // All reports whether o leaves no socket out.
 func (o Only) All() bool {
-	o.noInfo = false
+	o.noInfo, o.parting = false, Parting{}
 	return o == Only{}
 }
 
@@ -99,6 +100,10 @@ func (o Only) HasListeners() bool { return o.All() || o == OnlyListeners() || o.
 // Operations of inet_diag_bc_op (include/uapi/linux/inet_diag.h).
 const (
 	opJump          = 1  // INET_DIAG_BC_JMP
+	opLocalPortGE   = 2  // INET_DIAG_BC_S_GE
+	opLocalPortLE   = 3  // INET_DIAG_BC_S_LE
+	opRemotePortGE  = 4  // INET_DIAG_BC_D_GE
+	opRemotePortLE  = 5  // INET_DIAG_BC_D_LE
 	opRemoteAddress = 8  // INET_DIAG_BC_D_COND
 	opLocalPort     = 11 // INET_DIAG_BC_S_EQ, Linux 4.16
 	opRemotePort    = 12 // INET_DIAG_BC_D_EQ

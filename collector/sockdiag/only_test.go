@@ -31,6 +31,14 @@ func runs(code []byte, s *model.Socket) (taken bool, err error) {
 			least, holds = 2*sizeofOp, binary.NativeEndian.Uint16(operand[2:]) == s.LocalPort
 		case opRemotePort:
 			least, holds = 2*sizeofOp, binary.NativeEndian.Uint16(operand[2:]) == s.RemotePort
+		case opLocalPortGE:
+			least, holds = 2*sizeofOp, s.LocalPort >= binary.NativeEndian.Uint16(operand[2:])
+		case opLocalPortLE:
+			least, holds = 2*sizeofOp, s.LocalPort <= binary.NativeEndian.Uint16(operand[2:])
+		case opRemotePortGE:
+			least, holds = 2*sizeofOp, s.RemotePort >= binary.NativeEndian.Uint16(operand[2:])
+		case opRemotePortLE:
+			least, holds = 2*sizeofOp, s.RemotePort <= binary.NativeEndian.Uint16(operand[2:])
 		case opRemoteAddress:
 			length := map[byte]int{2: 4, 10: 16}[operand[0]]
 			if length == 0 || int32(binary.NativeEndian.Uint32(operand[4:])) != -1 {

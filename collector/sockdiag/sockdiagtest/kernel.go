@@ -78,6 +78,9 @@ func negative(errno unix.Errno) []byte {
 // ones with the last.
 type Kernel struct {
 	Dumps []Dump
+	// Answer, if set, says what a request is answered with in place of that. It is
+	// called by one at a time.
+	Answer func(sockdiag.Request) Dump
 	// DialErr, if set, is returned by Dial.
 	DialErr error
 
@@ -137,10 +140,14 @@ func (c *conn) Send(r sockdiag.Request) error {
 	k := c.kernel
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.Dumps) == 0 {
+	switch {
+	case k.Answer != nil:
+		c.answer = append(c.answer, k.Answer(r)...)
+	case len(k.Dumps) == 0:
 		return errors.New("sockdiagtest: no dump is prepared")
+	default:
+		c.answer = append(c.answer, k.Dumps[min(k.begun, len(k.Dumps)-1)]...)
 	}
-	c.answer = append(c.answer, k.Dumps[min(k.begun, len(k.Dumps)-1)]...)
 	c.seq = r.Seq()
 	k.begun++
 	return nil
