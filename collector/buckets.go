@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/connectionsd/connectionsd/collector/sockdiag"
 )
 
 // bucketsPath is a sysctl since Linux 6.1: how many buckets the calling
@@ -27,8 +29,9 @@ type buckets struct {
 	n      int // 0: not known
 	shared bool
 	// sockets is how many the namespace had in the latest dump of all, and
-	// connections how many of them were none that listen.
+	// connections how many of them were none that listen, which parting would divide.
 	sockets, connections int
+	parting              sockdiag.Parting
 }
 
 // readBuckets reads those of the calling thread's namespace.

@@ -486,6 +486,9 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, inP
 			only, info = only.WithoutInfo(), false
 		}
 		snap, took, err = c.collect(ctx, only, f)
+		if c.namespaces.parted {
+			took *= 2 // of one processor
+		}
 	}
 	f.times.Dumped = time.Now()
 	ownersErr := look()
@@ -582,7 +585,7 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 	}()
 	c.history.begin(snap, only.All(), only.HasInfo(), c.again(ctx))
 	room := snap.Sockets[:0]
-	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.history.unsettled, c.join(f, snap))
+	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, f != nil, c.history, c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()

@@ -40,18 +40,19 @@ type history struct {
 	missing int
 	// added is how many connections have come since the latest snapshot of all
 	// sockets, which began at ended, and perSecond how many came each second between
-	// it and the one before.
-	added     int
-	ended     time.Duration
-	perSecond float64
+	// it and the one before. turnover is how many came or went, whichever are more.
+	added               int
+	ended               time.Duration
+	perSecond, turnover float64
 	// doubtful is how many the snapshot under way has whose direction is not certain,
 	// and uncertain how many the latest of all had.
 	doubtful, uncertain int
 	// info is whether the sockets of the snapshot under way come with their tcp_info,
 	// and mute whether one that did not could not be looked up: no other is tried then.
 	info, mute bool
-	// last is the index of the entry that was found last.
-	last uint32
+	// last is the index of the entry that was found last, and lastOther of the one
+	// before the dump went on with another part.
+	last, lastOther uint32
 	// previous is when each namespace was dumped before: the beginning of the last
 	// dump that it was a part of.
 	previous map[uint32]time.Duration
@@ -111,8 +112,9 @@ type entry struct {
 	fresh bool
 	// pass is that of the dump that had the socket last.
 	pass uint32
-	// next is the index of the entry of the socket that followed in a dump.
-	next uint32
+	// next are the indexes of the entries of the sockets that followed in dumps, the
+	// latest first: one in a whole dump, another in one in parts.
+	next [2]uint32
 }
 
 // sample is the payload counters at one time.
@@ -136,7 +138,7 @@ func (h *history) begin(snap *model.Snapshot, whole, info bool, again func(*mode
 	}
 	h.pass++
 	h.first = h.pass
-	h.last, h.doubtful = 0, 0
+	h.last, h.lastOther, h.doubtful = 0, 0, 0
 	h.snap = snap
 	clear(h.listeners)
 	clear(h.listening)
@@ -346,6 +348,7 @@ func (h *history) end(dumped []uint32) {
 	h.forget()
 	if over := h.snap.Began - h.ended; h.ended > 0 && over > 0 {
 		h.perSecond = float64(h.added) / over.Seconds()
+		h.turnover = turnover(max(h.added, h.missing), over)
 	}
 	h.added, h.ended, h.uncertain = 0, h.snap.Began, h.doubtful
 	clear(h.previous)
@@ -370,17 +373,20 @@ func (h *history) listens(s *model.Socket) bool {
 // one that the dump has as SYN_RECV.
 //
 // The kernel lists sockets in the order of its hash tables, which is the same
-// each time. So the entry that followed the last one in an earlier dump is
-// looked at first: with a hundred thousand sockets a look into the index is a
-// cache miss or two, and was a sixth of the time of a request
-// (BenchmarkHistory).
+// each time, but that a dump in two parts leaves some out on the way from one to the
+// next, and goes on with either part by turns. So the entries that followed the last
+// one in earlier dumps are looked at first, and those that followed the last one of
+// the other part: with a hundred thousand sockets a look into the index is a cache
+// miss or two, and was a sixth of the time of a request (BenchmarkHistory).
 func (h *history) find(s *model.Socket) (*entry, bool) {
 	key := socketKey{s.Cookie, s.NetNS}
-	if h.last < uint32(len(h.entries)) {
-		if next := h.entries[h.last].next; next < uint32(len(h.entries)) && h.entries[next].key == key && h.entries[next].used {
-			h.last = next
-			return &h.entries[next], true
-		}
+	if n, follows := h.following(h.last, key); follows {
+		h.last = n
+		return &h.entries[n], true
+	}
+	if n, follows := h.following(h.lastOther, key); follows {
+		h.last, h.lastOther = n, h.last
+		return &h.entries[n], true
 	}
 	n, found := h.index[key]
 	if !found {
@@ -392,10 +398,27 @@ func (h *history) find(s *model.Socket) (*entry, bool) {
 		n = h.add(key, s)
 	}
 	if h.last < uint32(len(h.entries)) {
-		h.entries[h.last].next = n
+		next := &h.entries[h.last].next
+		next[0], next[1] = n, next[0]
 	}
-	h.last = n
+	h.last, h.lastOther = n, h.last
 	return &h.entries[n], found
+}
+
+// following returns the index of a socket's entry if it followed another entry
+// before.
+func (h *history) following(last uint32, key socketKey) (n uint32, follows bool) {
+	if last >= uint32(len(h.entries)) {
+		return 0, false
+	}
+	next := &h.entries[last].next
+	for i, n := range next {
+		if n < uint32(len(h.entries)) && h.entries[n].key == key && h.entries[n].used {
+			next[0], next[i] = n, next[0]
+			return n, true
+		}
+	}
+	return 0, false
 }
 
 // unsettled reports whether connections were gone in the last snapshot of all

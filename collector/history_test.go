@@ -256,27 +256,62 @@ func TestHistoryFindsEachSocketWhateverTheOrder(t *testing.T) {
 // BenchmarkHistory is what it costs to join a socket that was there before.
 func BenchmarkHistory(b *testing.B) {
 	const sockets = 100_000
-	h := newHistory(model.NewConnectionIDs([16]byte{}))
-	var snap model.Snapshot
+	var same []model.Socket
 	for i := range sockets {
-		snap.Sockets = append(snap.Sockets, model.Socket{Cookie: uint64(i + 1), State: model.Established, InfoLen: 248})
+		same = append(same, model.Socket{Cookie: uint64(i + 1), State: model.Established, InfoLen: 248})
 	}
-	shuffled := slices.Clone(snap.Sockets)
-	rand.Shuffle(sockets, func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-	for name, mixed := range map[string]bool{"in the same order": false, "in another order": true} {
-		b.Run(name, func(b *testing.B) {
+	var others [][]model.Socket
+	for range 4 {
+		shuffled := slices.Clone(same)
+		rand.Shuffle(sockets, func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		others = append(others, shuffled)
+	}
+	parts := inParts(same)
+	for _, bench := range []struct {
+		name   string
+		orders [][]model.Socket // of the dumps
+	}{
+		{"in the same order", [][]model.Socket{same}},
+		{"in two parts", [][]model.Socket{parts}},
+		{"whole and in two parts by turns", [][]model.Socket{same, parts}},
+		{"in another order", others},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			h := newHistory(model.NewConnectionIDs([16]byte{}))
+			var snap model.Snapshot
 			b.ReportAllocs()
-			for b.Loop() {
-				if mixed {
-					snap.Sockets, shuffled = shuffled, snap.Sockets
-				}
+			turn := func(n int) {
+				snap.Sockets = bench.orders[n%len(bench.orders)]
 				h.begin(&snap, true, true, nil)
 				h.join(snap.Sockets, 0)
 				h.end(nil)
 			}
+			n := 0
+			for ; n < 2*len(bench.orders); n++ {
+				turn(n)
+			}
+			for ; b.Loop(); n++ {
+				turn(n)
+			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*sockets), "ns/socket")
 		})
 	}
+}
+
+// inParts returns the sockets as they come where every second is in another part of the dump, a row of each part by turns.
+func inParts(sockets []model.Socket) (list []model.Socket) {
+	const row = 640
+	var parts [2][]model.Socket
+	for i := range sockets {
+		parts[i%2] = append(parts[i%2], sockets[i])
+	}
+	for len(parts[0]) > 0 {
+		for p := range parts {
+			n := min(row, len(parts[p]))
+			list, parts[p] = append(list, parts[p][:n]...), parts[p][n:]
+		}
+	}
+	return list
 }
 
 // One sample that cost much does not slow the sampler down, several do.

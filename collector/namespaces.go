@@ -46,6 +46,9 @@ type namespaces struct {
 	dumped []uint32
 	total  int
 	place  lostPlace // of the dump under way
+	// parts is whether the kernel makes two dumps at the same time, and parted whether
+	// it did so for the latest.
+	parts, parted bool
 
 	scanned     time.Duration
 	everScanned bool
@@ -71,31 +74,39 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	ownBuckets.n, ownBuckets.shared = readBuckets()
 	return &namespaces{
 		want: want, self: self, own: own, ownLinks: link.New(link.Dial), ownBuckets: ownBuckets,
-		ownAgain: own.Another(),
-		list:     func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
-		others:   make(map[uint32]*namespace),
-		refused:  make(map[uint32]bool),
+		ownAgain: own.Another(), parts: sockdiag.AtTheSameTime(),
+		list:    func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
+		others:  make(map[uint32]*namespace),
+		refused: make(map[uint32]bool),
 	}
 }
 
+// changes is what the history knows of sockets that came and went lately, those of
+// the dump that is under way included.
+type changes interface {
+	// unsettled reports whether any did.
+	unsettled() bool
+	// calm reports whether few do, if missing more are gone than have come.
+	calm(missing int) bool
+}
+
 // dump appends the sockets of all namespaces that only says to dst, and those that
-// listen, and tells join of them. unsettled reports whether sockets have come or
-// gone lately, those of the dump that is under way included.
-func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
-	n.dumped = n.dumped[:0]
+// listen, and tells join of them. hurry is whether somebody waits for it.
+func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, hurry bool, lately changes, join sockdiag.Join) ([]model.Socket, error) {
+	n.dumped, n.parted = n.dumped[:0], false
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
 	var err error
 	if n.want.Name == "" {
-		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, only, unsettled, join); err != nil {
+		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, only, hurry, lately, join); err != nil {
 			return dst, err
 		}
 		n.dumped = append(n.dumped, n.self)
 	}
 	for inode, other := range n.others {
 		runtime.Gosched() // each can be a walk of a large table, and Go may have one processor
-		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, only, unsettled, join)
+		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, only, hurry, lately, join)
 		switch {
 		case err == nil:
 			n.dumped = append(n.dumped, inode)
@@ -119,7 +130,7 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 // connections. Where one may have been passed over, and some may have been closed
 // meanwhile, it makes several dumps, of which join takes out what is repeated. Of
 // a part nobody can tell whether some were closed.
-func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
+func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, hurry bool, lately changes, join sockdiag.Join) ([]model.Socket, error) {
 	before := len(dst)
 	if !only.HasListeners() {
 		var err error
@@ -132,24 +143,33 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 	}
 	n.place = lostPlace{
 		join: join, lookUp: func(s *model.Socket) (bool, error) { _, found, err := n.lookUpAgain(ctx, s); return found, err },
-		depth: in.depth(n.total), atOnce: in.dumps(n.total) == 1 && (!only.All() || unsettled()),
+		depth: in.depth(n.total), atOnce: in.dumps(n.total) == 1 && (!only.All() || lately.unsettled()),
 		began: len(dst), ends: n.place.ends[:0],
 	}
 	defer func() { n.place = lostPlace{ends: n.place.ends} }() // it would keep what join and ctx lead to
-	dst, err := d.Dump(ctx, dst, only, n.place.watch)
+	asked := only
+	if hurry && n.canPart(in) && lately.calm(0) {
+		asked = only.Parted(in.parting)
+	}
+	inParts := asked != only
+	n.parted = n.parted || inParts
+	dst, err := d.Dump(ctx, dst, asked, n.place.watch)
 	if err != nil {
 		return dst, err
 	}
-	fewer := true
+	missing := 1 // of a part nobody knows
 	if only.All() {
-		in.sockets = len(dst) - before
-		connections := in.sockets - listening(dst[before:])
-		fewer, in.connections = connections < in.connections, connections
+		connections := dst[before+listening(dst[before:]):]
+		missing = in.connections - len(connections)
+		in.sockets, in.connections, in.parting = len(dst)-before, len(connections), sockdiag.PartingOf(connections)
 	}
-	if !fewer && !unsettled() {
+	if missing <= 0 && !lately.unsettled() {
 		return dst, nil
 	}
 	dumps := in.dumps(max(n.total, len(dst)))
+	if inParts && !lately.calm(missing) {
+		dumps = max(dumps, 2)
+	}
 	if dumps == 1 {
 		if n.place.lookBack(dst); n.place.maybe {
 			dumps = 2

@@ -109,7 +109,7 @@ func (s *snapshots) cookies(t *testing.T, only sockdiag.Only) (cookies []uint64)
 	t.Helper()
 	var err error
 	s.h.begin(&s.snap, only.All(), only.HasInfo(), nil)
-	if s.snap.Sockets, err = s.of.dump(t.Context(), time.Hour, s.snap.Sockets[:0], only, s.h.unsettled, s.h.join); err != nil {
+	if s.snap.Sockets, err = s.of.dump(t.Context(), time.Hour, s.snap.Sockets[:0], only, false, s.h, s.h.join); err != nil {
 		t.Fatal(err)
 	}
 	if only.All() {
