@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/connectionsd/connectionsd/test/measuring"
 )
@@ -52,19 +51,4 @@ func serve(ctx context.Context, path string, flags ...string) (*daemon, error) {
 func (d *daemon) close() {
 	d.client.close()
 	d.process.stop()
-}
-
-// mallocs returns how many objects the daemon has allocated in its life.
-func (d *daemon) mallocs() (int64, error) {
-	text, err := d.read(get("/metrics"))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := bytes.Cut(text, []byte("\ngo_memstats_mallocs_total "))
-	value, _, _ := bytes.Cut(rest, []byte("\n"))
-	n, err := strconv.ParseFloat(string(value), 64)
-	if err != nil {
-		return 0, fmt.Errorf("go_memstats_mallocs_total of /metrics: %w", err)
-	}
-	return int64(n), nil
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -81,11 +83,19 @@ func scaleAt(ctx context.Context, o options, sockets int) (_ *scaled, err error)
 		return nil, err
 	}
 	defer bare.close()
-	d, err := serve(ctx, o.daemon, "--bpf", "on")
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	socket := filepath.Join(dir, "socket")
+	d, err := serve(ctx, o.daemon, append(withProfiles(socket), "--bpf", "on")...)
 	if err != nil {
 		return nil, err
 	}
 	defer d.close()
+	mallocs := newMallocs(d, socket)
+	defer mallocs.close()
 	const own = 2 // with the daemon
 	requests := []request{
 		{jsonrpcName, d, call(getConnections), of.sockets() + own, ""},
@@ -106,7 +116,7 @@ func scaleAt(ctx context.Context, o options, sockets int) (_ *scaled, err error)
 		return nil, err
 	}
 	for _, r := range requests {
-		n, err := d.allocationsOf(r.bytes)
+		n, err := mallocs.each(ctx, r.bytes)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.name, err)
 		}
