@@ -39,6 +39,7 @@ type outbox struct {
 	sent  int           // bytes
 	parts []*part       // that have not been sent; the first is under way
 	one   part          // where that stands which comes while there is none, as nearly all do
+	room  [1]*part      // for parts, while it is the only one
 	idle  chan struct{} // has a word for the maker once there are none any more
 	err   error         // why no more are sent
 	over  bool          // no more will come
@@ -53,7 +54,7 @@ type part struct {
 
 func newOutbox(w http.ResponseWriter, r *http.Request, kept *places, spare *sync.Pool) *outbox {
 	o := &outbox{ResponseWriter: w, request: r, kept: kept, spare: spare, idle: make(chan struct{}, 1), ended: make(chan struct{})}
-	o.more.L = &o.mu
+	o.more.L, o.parts = &o.mu, o.room[:0]
 	return o
 }
 
