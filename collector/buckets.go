@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
 )
@@ -32,6 +33,9 @@ type buckets struct {
 	// connections how many of them were none that listen, which parting would divide.
 	sockets, connections int
 	parting              sockdiag.Parting
+	// count counts what comes and goes, and counted is what it said last.
+	count   func(at time.Duration) (counts, bool)
+	counted counts
 }
 
 // readBuckets reads those of the calling thread's namespace.

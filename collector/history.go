@@ -40,10 +40,10 @@ type history struct {
 	missing int
 	// added is how many connections have come since the latest snapshot of all
 	// sockets, which began at ended, and perSecond how many came each second between
-	// it and the one before. turnover is how many came or went, whichever are more.
-	added               int
-	ended               time.Duration
-	perSecond, turnover float64
+	// it and the one before.
+	added     int
+	ended     time.Duration
+	perSecond float64
 	// doubtful is how many the snapshot under way has whose direction is not certain,
 	// and uncertain how many the latest of all had.
 	doubtful, uncertain int
@@ -348,7 +348,6 @@ func (h *history) end(dumped []uint32) {
 	h.forget()
 	if over := h.snap.Began - h.ended; h.ended > 0 && over > 0 {
 		h.perSecond = float64(h.added) / over.Seconds()
-		h.turnover = turnover(max(h.added, h.missing), over)
 	}
 	h.added, h.ended, h.uncertain = 0, h.snap.Began, h.doubtful
 	clear(h.previous)

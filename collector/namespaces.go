@@ -37,6 +37,7 @@ type namespaces struct {
 	ownAgain   *sockdiag.Dumper // looks up single connections while own dumps
 	ownLinks   *link.Links
 	ownBuckets buckets
+	ownCounts  counting
 	others     map[uint32]*namespace
 	// refused are those that could not be entered for want of privilege.
 	refused map[uint32]bool
@@ -61,52 +62,49 @@ type namespace struct {
 	again   *sockdiag.Dumper // as ownAgain
 	links   *link.Links
 	buckets buckets // known once it was entered
+	counts  counting
 }
 
 func (n *namespace) close() {
 	n.dumper.Close()
 	n.again.Close()
 	n.links.Close()
+	n.counts.close()
 }
 
 func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	ownBuckets := buckets{}
 	ownBuckets.n, ownBuckets.shared = readBuckets()
-	return &namespaces{
+	n := &namespaces{
 		want: want, self: self, own: own, ownLinks: link.New(link.Dial), ownBuckets: ownBuckets,
-		ownAgain: own.Another(), parts: sockdiag.AtTheSameTime(),
+		ownAgain: own.Another(), ownCounts: counting{open: newCounters}, parts: sockdiag.AtTheSameTime(),
 		list:    func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
 		others:  make(map[uint32]*namespace),
 		refused: make(map[uint32]bool),
 	}
-}
-
-// changes is what the history knows of sockets that came and went lately, those of
-// the dump that is under way included.
-type changes interface {
-	// unsettled reports whether any did.
-	unsettled() bool
-	// calm reports whether few do, if missing more are gone than have come.
-	calm(missing int) bool
+	n.ownBuckets.count = n.ownCounts.count
+	return n
 }
 
 // dump appends the sockets of all namespaces that only says to dst, and those that
-// listen, and tells join of them. hurry is whether somebody waits for it.
-func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, hurry bool, lately changes, join sockdiag.Join) ([]model.Socket, error) {
+// listen, and tells join of them. hurry is whether it may take two processors.
+// unsettled reports whether sockets have come or gone lately, those of the dump that
+// is under way included.
+func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.Socket, only sockdiag.Only, hurry bool, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	n.dumped, n.parted = n.dumped[:0], false
 	if err := n.rescan(now); err != nil {
 		return dst, err
 	}
 	var err error
 	if n.want.Name == "" {
-		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, dst, only, hurry, lately, join); err != nil {
+		if dst, err = n.dumpOne(ctx, n.own, &n.ownBuckets, now, dst, only, hurry, unsettled, join); err != nil {
 			return dst, err
 		}
 		n.dumped = append(n.dumped, n.self)
 	}
 	for inode, other := range n.others {
 		runtime.Gosched() // each can be a walk of a large table, and Go may have one processor
-		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, dst, only, hurry, lately, join)
+		dst, err = n.dumpOne(ctx, other.dumper, &other.buckets, now, dst, only, hurry, unsettled, join)
 		switch {
 		case err == nil:
 			n.dumped = append(n.dumped, inode)
@@ -130,7 +128,7 @@ func (n *namespaces) dump(ctx context.Context, now time.Duration, dst []model.So
 // connections. Where one may have been passed over, and some may have been closed
 // meanwhile, it makes several dumps, of which join takes out what is repeated. Of
 // a part nobody can tell whether some were closed.
-func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, dst []model.Socket, only sockdiag.Only, hurry bool, lately changes, join sockdiag.Join) ([]model.Socket, error) {
+func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *buckets, now time.Duration, dst []model.Socket, only sockdiag.Only, hurry bool, unsettled func() bool, join sockdiag.Join) ([]model.Socket, error) {
 	before := len(dst)
 	if !only.HasListeners() {
 		var err error
@@ -143,31 +141,34 @@ func (n *namespaces) dumpOne(ctx context.Context, d *sockdiag.Dumper, in *bucket
 	}
 	n.place = lostPlace{
 		join: join, lookUp: func(s *model.Socket) (bool, error) { _, found, err := n.lookUpAgain(ctx, s); return found, err },
-		depth: in.depth(n.total), atOnce: in.dumps(n.total) == 1 && (!only.All() || lately.unsettled()),
+		depth: in.depth(n.total), atOnce: in.dumps(n.total) == 1 && (!only.All() || unsettled()),
 		began: len(dst), ends: n.place.ends[:0],
 	}
 	defer func() { n.place = lostPlace{ends: n.place.ends} }() // it would keep what join and ctx lead to
 	asked := only
-	if hurry && n.canPart(in) && lately.calm(0) {
+	if only.All() && n.canPart(in) && in.begin(now) && hurry {
 		asked = only.Parted(in.parting)
 	}
-	inParts := asked != only
-	n.parted = n.parted || inParts
 	dst, err := d.Dump(ctx, dst, asked, n.place.watch)
 	if err != nil {
 		return dst, err
 	}
-	missing := 1 // of a part nobody knows
+	again := d.InParts() && in.manyLeft()
+	n.parted = n.parted || d.InParts()
+	fewer := true
 	if only.All() {
 		connections := dst[before+listening(dst[before:]):]
-		missing = in.connections - len(connections)
-		in.sockets, in.connections, in.parting = len(dst)-before, len(connections), sockdiag.PartingOf(connections)
+		fewer = len(connections) < in.connections
+		in.sockets, in.connections = len(dst)-before, len(connections)
+		if in.sockets >= manyToPart && n.parts {
+			in.parting = in.parting.Anew(connections)
+		}
 	}
-	if missing <= 0 && !lately.unsettled() {
+	if !fewer && !again && !unsettled() {
 		return dst, nil
 	}
 	dumps := in.dumps(max(n.total, len(dst)))
-	if inParts && !lately.calm(missing) {
+	if again {
 		dumps = max(dumps, 2)
 	}
 	if dumps == 1 {
@@ -265,6 +266,14 @@ func (n *namespaces) newNamespace(at netns.Namespace) *namespace {
 	other := &namespace{at: at}
 	dial := func() (sockdiag.Conn, error) { return dialIn(other.at, &other.buckets) }
 	other.dumper, other.again = n.own.Sibling(dial, at.Inode), n.ownAgain.Sibling(dial, at.Inode)
+	other.counts.open = func() (c *counters, err error) {
+		err = netns.Do(other.at, func() (err error) {
+			c, err = newCounters()
+			return err
+		})
+		return c, err
+	}
+	other.buckets.count = other.counts.count
 	other.links = link.New(func() (*netlink.Handle, error) { return dialLinksIn(other.at) })
 	return other
 }
@@ -337,6 +346,7 @@ func (n *namespaces) close() {
 	n.own.Close()
 	n.ownAgain.Close()
 	n.ownLinks.Close()
+	n.ownCounts.close()
 	for inode := range n.others {
 		n.drop(inode)
 	}

@@ -80,8 +80,8 @@ func TestADumpInPartsHasTheSameSockets(t *testing.T) {
 			local = append(local, model.Socket{LocalPort: s.LocalPort})
 			remote = append(remote, model.Socket{RemotePort: s.RemotePort})
 		}
-		if n := states[model.SynRecv] + states[model.FinWait2] + states[model.CloseWait]; n != 3 || len(whole)-states[model.Listen] < connections {
-			t.Fatalf("%s: %v, want one each of SYN_RECV, FIN_WAIT2 and CLOSE_WAIT, and %d connections at least", name, states, connections)
+		if states[model.SynRecv] < 1 || states[model.FinWait2] < 1 || states[model.CloseWait] < 1 || len(whole)-states[model.Listen] < connections {
+			t.Fatalf("%s: %v, want SYN_RECV, FIN_WAIT2, CLOSE_WAIT, and %d connections at least", name, states, connections)
 		}
 		for by, ports := range map[string][]model.Socket{"local": local, "remote": remote} {
 			parted := only.Parted(sockdiag.PartingOf(ports))

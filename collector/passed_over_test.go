@@ -99,6 +99,7 @@ func newSnapshots(t *testing.T, kernel *sockdiagtest.Kernel, has buckets) *snaps
 		of: newNamespaces(NetNS{}, 1, sockdiag.New(kernel.Dial, func() time.Duration { return time.Hour }, 1)),
 		h:  newHistory(model.NewConnectionIDs([16]byte{})),
 	}
+	has.count = s.of.ownBuckets.count
 	s.of.ownBuckets = has
 	t.Cleanup(s.of.close)
 	return s
@@ -109,7 +110,7 @@ func (s *snapshots) cookies(t *testing.T, only sockdiag.Only) (cookies []uint64)
 	t.Helper()
 	var err error
 	s.h.begin(&s.snap, only.All(), only.HasInfo(), nil)
-	if s.snap.Sockets, err = s.of.dump(t.Context(), time.Hour, s.snap.Sockets[:0], only, false, s.h, s.h.join); err != nil {
+	if s.snap.Sockets, err = s.of.dump(t.Context(), time.Hour, s.snap.Sockets[:0], only, false, s.h.unsettled, s.h.join); err != nil {
 		t.Fatal(err)
 	}
 	if only.All() {

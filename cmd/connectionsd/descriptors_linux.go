@@ -9,8 +9,8 @@ import (
 	"github.com/connectionsd/connectionsd/rpc"
 )
 
-// otherDescriptors is how many file descriptors are left for what is no connection of a client: above all up to three sockets
-// for each network namespace, and the directories of /proc.
+// otherDescriptors is how many file descriptors are left for what is no connection of a client: above all up to four sockets
+// for each network namespace, three files for each that has many sockets, and the directories of /proc.
 const otherDescriptors = 256
 
 // openFiles returns how many files this process may open.

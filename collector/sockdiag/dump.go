@@ -49,8 +49,11 @@ type Dumper struct {
 	seq     uint32 // of the last request
 	request []byte // which that lies in
 
-	// beside makes the second of two dumps at the same time, nil where there was none yet.
-	beside *Dumper
+	// beside makes the second of two dumps at the same time, and parts is the latest of
+	// those; nil where there was none yet. inParts is whether the latest dump was one.
+	beside  *Dumper
+	parts   *parts
+	inParts bool
 
 	// spare are the buffers that datagrams are read into, while they are not in use.
 	spare chan []byte
@@ -68,8 +71,8 @@ func New(dial func() (Conn, error), clock func() time.Duration, netns uint32) *D
 	}
 }
 
-// Sibling returns a Dumper of another namespace, by its own dial and netns,
-// that shares d's memory: only one of them may make a dump at a time.
+// Sibling returns a Dumper of a namespace by its own dial and netns, which shares the
+// buffers of d.
 func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
 	return &Dumper{dial: dial, clock: d.clock, netns: netns, spare: d.spare}
 }
@@ -77,6 +80,9 @@ func (d *Dumper) Sibling(dial func() (Conn, error), netns uint32) *Dumper {
 // Another returns a Dumper of the same namespace that has a socket and memory of
 // its own, so that it can be used while d makes a dump.
 func (d *Dumper) Another() *Dumper { return New(d.dial, d.clock, d.netns) }
+
+// InParts reports whether the latest dump was made in parts.
+func (d *Dumper) InParts() bool { return d.inParts }
 
 // Close closes the netlink socket, if there is one. The next dump opens
 // another.
@@ -128,11 +134,15 @@ func (d *Dumper) Dump(ctx context.Context, dst []model.Socket, only Only, join J
 	start := len(dst)
 	var err error
 	for range attempts {
+		d.inParts = false
 		attempt := join
 		if join == nil {
 			attempt = once()
 		}
 		dst, err = d.attempt(ctx, dst[:start], only, attempt)
+		if err != nil {
+			dst = dst[:start:start] // whoever join told may read the others still
+		}
 		if errors.Is(err, unix.EINVAL) && (only.bytecode != "" || only.parting != Parting{}) {
 			only.bytecode, only.parting = "", Parting{}
 			continue
@@ -140,10 +150,9 @@ func (d *Dumper) Dump(ctx context.Context, dst []model.Socket, only Only, join J
 		if !errors.Is(err, ErrInterrupted) && !errors.Is(err, unix.ENOBUFS) {
 			break
 		}
-		dst = dst[:start:start] // whoever join told may read the others still
 	}
 	if err != nil {
-		return dst[:start:start], fmt.Errorf("dump the TCP sockets: %w", err)
+		return dst, fmt.Errorf("dump the TCP sockets: %w", err)
 	}
 	return dst, nil
 }

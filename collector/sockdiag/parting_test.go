@@ -26,36 +26,36 @@ func (o Only) takes(t *testing.T, s *model.Socket) bool {
 // Whatever the ports are, each connection is in one of the parts, and so is each socket that listens in none; neither
 // part has more than two thirds where the parts are said to be worth it.
 func TestEachConnectionIsInOnePart(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	ephemeral := func() uint16 { return uint16(32768 + random.IntN(28232)) }
-	any := func() uint16 { return uint16(random.IntN(1 << 16)) }
-	as := func(port uint16) func() uint16 { return func() uint16 { return port } }
+	ephemeral := func(random *rand.Rand) uint16 { return uint16(32768 + random.IntN(28232)) }
+	whichever := func(random *rand.Rand) uint16 { return uint16(random.IntN(1 << 16)) }
+	as := func(port uint16) func(*rand.Rand) uint16 { return func(*rand.Rand) uint16 { return port } }
 	for name, test := range map[string]struct {
-		local, remote func() uint16 // of those that this host has opened, or of all
-		accepted      float64       // which share has them the other way round
+		local, remote func(*rand.Rand) uint16 // of those that this host has opened, or of all
+		accepted      float64                 // which share has them the other way round
 		parted        bool
 	}{
 		"a server":             {ephemeral, as(443), 1, true},
 		"a client":             {ephemeral, as(443), 0, true},
 		"a proxy":              {ephemeral, as(8080), .5, true},
 		"a proxy, mostly idle": {ephemeral, as(8080), .9, true},
-		"a node":               {any, any, 0, true},
+		"a node":               {whichever, whichever, 0, true},
 		"the highest port":     {ephemeral, as(65535), .5, true},
-		"the lowest":           {as(1), any, .2, true},
+		"the lowest":           {as(1), whichever, .2, true},
 		"two ports":            {as(1), as(65535), .5, true},
 		"two ports, one rare":  {as(1), as(65535), .1, false},
 		"a proxy whose port is among those of its connections": {ephemeral, as(45000), .5, true},
-		"a node whose port is":                                 {any, as(45000), .4, true},
+		"a node whose port is":                                 {whichever, as(45000), .4, true},
 		"all have the same":                                    {as(7000), as(7001), 0, false},
 		"both ends have port 1":                                {as(1), as(1), 0, false},
 		"both the highest":                                     {as(65535), as(65535), 0, false},
 		"both have none, closed":                               {as(0), as(0), 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(1, 2))
 			sockets := make([]model.Socket, 10000)
 			for i := range sockets {
 				s := &sockets[i]
-				s.State, s.LocalPort, s.RemotePort = model.Established, test.local(), test.remote()
+				s.State, s.LocalPort, s.RemotePort = model.Established, test.local(random), test.remote(random)
 				if random.Float64() < test.accepted {
 					s.LocalPort, s.RemotePort = s.RemotePort, s.LocalPort
 				}
@@ -67,22 +67,22 @@ func TestEachConnectionIsInOnePart(t *testing.T) {
 			if !test.parted {
 				return
 			}
-			listeners, within, others := Only{}.Parted(by).parts()
+			parts := newParts(Only{}.Parted(by))
 			for _, port := range []uint16{0, 1, by.from - 1, by.from, by.to, by.to + 1, 1<<16 - 1} {
 				sockets = append(sockets, model.Socket{State: model.SynRecv, LocalPort: port, RemotePort: port})
 			}
 			n := 0
 			for i := range sockets {
 				s := &sockets[i]
-				inWithin := within.takes(t, s)
-				if inWithin == others.takes(t, s) || listeners.takes(t, s) {
+				inWithin := parts.within.takes(t, s)
+				if inWithin == parts.others.takes(t, s) || parts.listeners.takes(t, s) {
 					t.Fatalf("local port %d, remote port %d, parted by %+v: in both parts or in none, or it listens", s.LocalPort, s.RemotePort, by)
 				}
 				if inWithin {
 					n++
 				}
 				s.State = model.Listen
-				if within.takes(t, s) || others.takes(t, s) || !listeners.takes(t, s) {
+				if parts.within.takes(t, s) || parts.others.takes(t, s) || !parts.listeners.takes(t, s) {
 					t.Fatalf("one that listens on port %d is in a part, or not among those that listen", s.LocalPort)
 				}
 			}
@@ -110,11 +110,39 @@ func TestPartedIsOfAllSockets(t *testing.T) {
 	if PartingOf(nil) != (Parting{}) {
 		t.Error("no socket is divided")
 	}
-	listeners, within, others := (Only{}).WithoutInfo().Parted(by).parts()
-	for _, o := range []Only{listeners, within, others} {
+	parts := newParts((Only{}).WithoutInfo().Parted(by))
+	for _, o := range []Only{parts.listeners, parts.within, parts.others} {
 		if o.HasInfo() || o.parting != (Parting{}) {
 			t.Errorf("%+v, want no tcp_info, and no parts of it", o)
 		}
+	}
+}
+
+// A Parting stays as long as it divides the connections about as well, so that the kernel is asked in the same words.
+func TestPartingAnew(t *testing.T) {
+	sockets := func(from, to int) (list []model.Socket) {
+		for port := from; port < to; port++ {
+			list = append(list, model.Socket{State: model.Established, LocalPort: 443, RemotePort: uint16(port)})
+		}
+		return list
+	}
+	all := sockets(10000, 20000)
+	by := PartingOf(all)
+	if anew := (Parting{}).Anew(all); by == (Parting{}) || anew != by {
+		t.Fatalf("%+v and, where there was none, %+v", by, anew)
+	}
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	if anew := by.Anew(all); anew != by {
+		t.Errorf("%+v in another order, want %+v", anew, by)
+	}
+	if anew := by.Anew(sockets(10000, 18000)); anew == by || anew == (Parting{}) || anew.from < 13000 || anew.from > 15000 {
+		t.Errorf("%+v where three eighths are within %+v, want another", anew, by)
+	}
+	if anew := by.Anew(sockets(10000, 10001)); anew != (Parting{}) {
+		t.Errorf("%+v of one connection", anew)
+	}
+	if anew := by.Anew(nil); anew != (Parting{}) {
+		t.Errorf("%+v of none", anew)
 	}
 }
 

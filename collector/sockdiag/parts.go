@@ -54,17 +54,31 @@ const partingSample = 512
 // hardly take less than one.
 const maxPart = 2. / 3
 
+// stillHalf is which share a part may have until another Parting is looked for. That
+// of a sample of 512 differs from the true one by up to 7 in 100.
+const stillHalf = .6
+
+// sample is of some sockets the ports, local and remote.
+type sample struct {
+	n             int
+	local, remote [partingSample]uint16
+}
+
+func sampleOf(sockets []model.Socket) (of sample) {
+	of.n = min(len(sockets), partingSample)
+	for i := range of.n {
+		s := &sockets[i*len(sockets)/of.n]
+		of.local[i], of.remote[i] = s.LocalPort, s.RemotePort
+	}
+	return of
+}
+
 // PartingOf returns the Parting of connections by which the parts are as equal as
 // can be. It is the zero one where most have the same ports at both ends.
 func PartingOf(sockets []model.Socket) Parting {
-	var local, remote [partingSample]uint16
-	n := min(len(sockets), partingSample)
-	for i := range n {
-		s := &sockets[i*len(sockets)/n]
-		local[i], remote[i] = s.LocalPort, s.RemotePort
-	}
-	byLocal, localShare := halfOf(local[:n])
-	byRemote, remoteShare := halfOf(remote[:n])
+	of := sampleOf(sockets)
+	byLocal, localShare := halfOf(of.local[:of.n])
+	byRemote, remoteShare := halfOf(of.remote[:of.n])
 	byRemote.remote = true
 	switch {
 	case min(localShare, remoteShare) > maxPart:
@@ -74,6 +88,26 @@ func PartingOf(sockets []model.Socket) Parting {
 	default:
 		return byRemote
 	}
+}
+
+// Anew returns the Parting of connections, which is p as long as that divides them
+// about as well: another is asked for in other words, which have to be found.
+func (p Parting) Anew(sockets []model.Socket) Parting {
+	of := sampleOf(sockets)
+	ports := of.local[:of.n]
+	if p.remote {
+		ports = of.remote[:of.n]
+	}
+	within := 0
+	for _, port := range ports {
+		if p.from <= port && port <= p.to {
+			within++
+		}
+	}
+	if p != (Parting{}) && of.n > 0 && float64(max(within, of.n-within)) <= stillHalf*float64(of.n) {
+		return p
+	}
+	return PartingOf(sockets)
 }
 
 // halfOf returns the range from the port in the middle on that has as nearly half of
@@ -116,18 +150,31 @@ func (o Only) Parted(by Parting) Only {
 	return o
 }
 
-// parts returns those that listen, and the two parts of the connections.
-func (o Only) parts() (listeners, within, others Only) {
+// parts is a dump in parts: what is asked for in place of an Only, those that listen
+// and the two parts of the connections, and what has been read of the answers.
+type parts struct {
+	of                        Only
+	listeners, within, others Only
+
+	beside sync.WaitGroup // for who asks for the others
+	mu     sync.Mutex
+	dst    []model.Socket
+	err    error
+}
+
+// newParts returns the parts of o.
+func newParts(o Only) *parts {
+	p := &parts{of: o}
 	by := o.parting
 	o.parting = Parting{}
-	listeners, within, others = o, o, o
-	listeners.states = OnlyListeners().states
-	within.states, others.states = connectionStates, connectionStates
+	p.listeners, p.within, p.others = o, o, o
+	p.listeners.states = OnlyListeners().states
+	p.within.states, p.others.states = connectionStates, connectionStates
 	atLeast, atMost := byte(opLocalPortGE), byte(opLocalPortLE)
 	if by.remote {
 		atLeast, atMost = opRemotePortGE, opRemotePortLE
 	}
-	within.bytecode = string(program([]alternatives{ports(atLeast, []uint16{by.from}), ports(atMost, []uint16{by.to})}))
+	p.within.bytecode = string(program([]alternatives{ports(atLeast, []uint16{by.from}), ports(atMost, []uint16{by.to})}))
 	var outside alternatives
 	if by.from > 0 {
 		outside = append(outside, ports(atMost, []uint16{by.from - 1})...)
@@ -135,15 +182,8 @@ func (o Only) parts() (listeners, within, others Only) {
 	if by.to < 1<<16-1 {
 		outside = append(outside, ports(atLeast, []uint16{by.to + 1})...)
 	}
-	others.bytecode = string(program([]alternatives{outside}))
-	return listeners, within, others
-}
-
-// taken is what has been read of the answers to several requests.
-type taken struct {
-	mu  sync.Mutex
-	dst []model.Socket
-	err error
+	p.others.bytecode = string(program([]alternatives{outside}))
+	return p
 }
 
 // askInParts is ask for an Only that is parted: first those that listen, then the
@@ -157,28 +197,37 @@ func (d *Dumper) askInParts(ctx context.Context, dst []model.Socket, only Only, 
 	if err := d.beside.open(); err != nil {
 		return d.ask(ctx, dst, only.Parted(Parting{}), join) // as where descriptors are short
 	}
-	listeners, within, others := only.parts()
-	dst, err := d.ask(ctx, dst, listeners, join)
+	if d.parts == nil || d.parts.of != only {
+		d.parts = newParts(only) // as a rule it is the same as the last time
+	}
+	p := d.parts
+	dst, err := d.ask(ctx, dst, p.listeners, join)
 	if err != nil {
 		return dst, err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	t := &taken{dst: dst}
-	var beside sync.WaitGroup
-	beside.Go(func() { d.beside.askPart(ctx, stop, others, join, t) })
-	d.askPart(ctx, stop, within, join, t)
-	beside.Wait()
-	return t.dst, t.err
+	d.inParts, p.dst, p.err = true, dst, nil
+	p.beside.Add(1)
+	go func() {
+		defer p.beside.Done()
+		d.beside.askPart(ctx, stop, p, p.others, join)
+	}()
+	d.askPart(ctx, stop, p, p.within, join)
+	p.beside.Wait()
+	dst, p.dst = p.dst, nil // it would keep what the snapshots let go
+	return dst, p.err
 }
 
 // askPart asks for one part and reads the answer. After an error it calls stop, so
 // that the other part is not waited for either.
-func (d *Dumper) askPart(ctx context.Context, stop func(), part Only, join Join, t *taken) {
+func (d *Dumper) askPart(ctx context.Context, stop func(), p *parts, part Only, join Join) {
 	r := d.dumpOf(part)
-	r.atOnce = true // it leaves out half
+	// Of one part Go's scheduler is told, so that with two processors it has one for
+	// others: with both untold nobody would look at the network until a row ends.
+	r.atOnce = d.beside != nil
 	if err := d.send(r); err != nil {
-		t.fail(err)
+		p.fail(err)
 		stop()
 		return
 	}
@@ -186,7 +235,7 @@ func (d *Dumper) askPart(ctx context.Context, stop func(), part Only, join Join,
 	for last := false; !last; {
 		var received row
 		received, last = d.receiveRow(ctx)
-		if !t.take(d, &a, &received) {
+		if !p.take(d, &a, &received) {
 			stop()
 		}
 		// With two processors the two parts have both, and who encodes what has come
@@ -196,17 +245,17 @@ func (d *Dumper) askPart(ctx context.Context, stop func(), part Only, join Join,
 }
 
 // take takes a row that d has received, and reports whether all is well.
-func (t *taken) take(d *Dumper, a *answer, received *row) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.dst, t.err = d.takeRow(a, received, t.dst, t.err)
-	return t.err == nil
+func (p *parts) take(d *Dumper, a *answer, received *row) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dst, p.err = d.takeRow(a, received, p.dst, p.err)
+	return p.err == nil
 }
 
-func (t *taken) fail(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.err == nil {
-		t.err = err
+func (p *parts) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		p.err = err
 	}
 }

@@ -1,0 +1,183 @@
+//go:build linux
+
+package collector
+
+import (
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// As Linux 6.18 has them.
+const (
+	snmpFile = `Ip: Forwarding DefaultTTL InReceives
+Ip: 1 64 37
+Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts InCsumErrors
+Tcp: 1 200 120000 -1 1234 567 1 2 3 4 5 6 7 8 9
+Udp: InDatagrams NoPorts
+Udp: 0 0
+`
+	sockstatFile = `sockets: used 9
+TCP: inuse 12 orphan 1 tw 34 alloc 56 mem 177
+UDP: inuse 0 mem 0
+FRAG: inuse 0 memory 0
+`
+	sockstat6File = `TCP6: inuse 7
+UDP6: inuse 3
+`
+)
+
+func TestParseCounts(t *testing.T) {
+	if n, ok := parseOpened([]byte(snmpFile)); !ok || n != 1234+567 {
+		t.Errorf("%d opened, %v, want 1801", n, ok)
+	}
+	if inUse, timeWait, ok := parseSockstat([]byte(sockstatFile)); !ok || inUse != 12 || timeWait != 34 {
+		t.Errorf("%d in use, %d in TIME_WAIT, %v, want 12 and 34", inUse, timeWait, ok)
+	}
+	if inUse, ok := parseSockstat6([]byte(sockstat6File)); !ok || inUse != 7 {
+		t.Errorf("%d in use, %v, want 7", inUse, ok)
+	}
+	for _, file := range []string{
+		"", "Tcp:", "Tcp: ActiveOpens PassiveOpens\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 2",
+		"Tcp: ActiveOpens PassiveOpens\nTcp: 1 -2\n", "Tcp: ActiveOpens\nTcp: 1\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 9223372036854775807\n",
+		"TCP: inuse tw\n", "TCP: inuse 1\n", "TCP: tw 1 inuse\n", "TCP6: inuse\n", "TCP6:\n",
+	} {
+		_, opened := parseOpened([]byte(file))
+		_, _, sockstat := parseSockstat([]byte(file))
+		_, sockstat6 := parseSockstat6([]byte(file))
+		if opened || sockstat || sockstat6 {
+			t.Errorf("%q is taken for counts: %v, %v, %v", file, opened, sockstat, sockstat6)
+		}
+	}
+}
+
+// What has left is told by what was opened and by what is there, and never too little.
+func TestLeftSince(t *testing.T) {
+	before := counts{opened: 1000, inUse: 500, timeWait: 300}
+	for name, test := range map[string]struct {
+		opened, inUse, timeWait int64 // more than before
+		want                    int64
+	}{
+		"nothing":                          {0, 0, 0, 0},
+		"one was opened":                   {1, 1, 0, 1}, // it may have come in
+		"one was closed":                   {0, -1, 0, 2},
+		"one is in TIME_WAIT":              {0, -1, 1, 1},
+		"one has ended in TIME_WAIT":       {0, 0, -1, 1},
+		"one was opened and closed":        {1, 0, 0, 3},
+		"the same, and is in TIME_WAIT":    {1, 0, 1, 2},
+		"one listens":                      {0, 1, 0, 0},
+		"ten in TIME_WAIT were replaced":   {10, 0, 0, 30},
+		"a hundred were closed":            {0, -100, 100, 100},
+		"the counts were not read at once": {0, 3, 2, 0},
+	} {
+		after := counts{opened: before.opened + test.opened, inUse: before.inUse + test.inUse, timeWait: before.timeWait + test.timeWait}
+		if got := after.leftSince(before); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}
+
+// The kernel counts the connections that are opened and closed within this namespace, of either family.
+func TestCountsOfTheKernel(t *testing.T) {
+	c, err := newCounters()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	read := func() counts {
+		t.Helper()
+		now, err := c.read(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		const pairs = 50
+		before := read()
+		var ends []net.Conn
+		for range pairs {
+			opener, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			acceptor, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, opener, acceptor)
+		}
+		opened := read()
+		if n := opened.opened - before.opened; n != 2*pairs {
+			t.Errorf("%s: %d were opened, want %d", address, n, 2*pairs)
+		}
+		if n := opened.inUse - before.inUse; n > 2*pairs {
+			t.Errorf("%s: %d more are in use, want %d, less those that others closed", address, n, 2*pairs)
+		}
+		if n := opened.leftSince(before); n < 2*pairs {
+			t.Errorf("%s: %d have left, want at least %d of connections that were coming in", address, n, 2*pairs)
+		}
+		for _, end := range ends {
+			end.Close()
+		}
+		// Who has closed first is in TIME_WAIT then, and the other is gone.
+		for since := time.Now(); read().leftSince(opened) < 2*pairs; time.Sleep(time.Millisecond) {
+			if time.Since(since) > 10*time.Second {
+				t.Fatalf("%s: %d have left, want at least %d", address, read().leftSince(opened), 2*pairs)
+			}
+		}
+	}
+}
+
+// Whatever stands in the files, there is no count below zero, and none that is not there.
+func FuzzParseCounts(f *testing.F) {
+	for _, s := range []string{
+		snmpFile, sockstatFile, sockstat6File, "Tcp: A\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 2\n", "TCP: inuse 99999999999999999999 tw 1\n", "TCP: inuse -1 tw 0\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		opened, openedOK := parseOpened(b)
+		inUse, timeWait, ok := parseSockstat(b)
+		inUse6, ok6 := parseSockstat6(b)
+		if openedOK && opened < 0 || ok && (inUse < 0 || timeWait < 0) || ok6 && inUse6 < 0 {
+			t.Fatalf("%d, %d, %d, %d", opened, inUse, timeWait, inUse6)
+		}
+		if len(b) < 10 && (openedOK || ok || ok6) {
+			t.Fatalf("%q is taken for counts", b)
+		}
+	})
+}
+
+// BenchmarkCounts is what it costs to see how many sockets have left.
+func BenchmarkCounts(b *testing.B) {
+	c, err := newCounters()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.read(0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Where the kernel does not tell, it is asked once.
+func TestCountingThatFails(t *testing.T) {
+	asked := 0
+	c := counting{open: func() (*counters, error) { asked++; return nil, os.ErrPermission }}
+	for range 2 {
+		if _, ok := c.count(0); ok || asked != 1 {
+			t.Errorf("counted: %v, asked %d times, want once and in vain", ok, asked)
+		}
+	}
+	c.close()
+}
