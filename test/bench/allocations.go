@@ -22,8 +22,11 @@ type mallocs struct {
 	client *http.Client
 }
 
-// withProfiles are the flags of a daemon whose allocations are to be counted.
-func withProfiles(socket string) []string { return []string{"--pprof", "--unix-socket", socket} }
+// serveCounted starts a daemon whose allocations are to be counted. It notes none for
+// its profiles: to print what it had noted would be most of what it allocates.
+func serveCounted(ctx context.Context, path, socket string, flags ...string) (*daemon, error) {
+	return serveWith(ctx, []string{"GODEBUG=memprofilerate=0"}, path, append(flags, "--pprof", "--unix-socket", socket)...)
+}
 
 func newMallocs(of *daemon, socket string) *mallocs {
 	return &mallocs{of, &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

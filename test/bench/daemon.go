@@ -19,8 +19,13 @@ type daemon struct {
 
 // serve starts the daemon with these flags and connects to it.
 func serve(ctx context.Context, path string, flags ...string) (*daemon, error) {
+	return serveWith(ctx, nil, path, flags...)
+}
+
+// serveWith starts it with more in its environment.
+func serveWith(ctx context.Context, env []string, path string, flags ...string) (*daemon, error) {
 	stdout := new(measuring.Tail)
-	p, err := start(ctx, stdout, path, append([]string{
+	p, err := startWith(ctx, stdout, env, path, append([]string{
 		"serve", "--rpc-bind-port", "0", "--rate-limit", "0", "--netns", "self", "--container-api", "none", "--log-level", "warn",
 	}, flags...)...)
 	if err != nil {

@@ -28,9 +28,15 @@ type process struct {
 
 // start starts a program. Unless stdout is nil its output goes there.
 func start(ctx context.Context, stdout io.Writer, path string, args ...string) (*process, error) {
+	return startWith(ctx, stdout, nil, path, args...)
+}
+
+// startWith starts one with more in its environment.
+func startWith(ctx context.Context, stdout io.Writer, env []string, path string, args ...string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(ctx, path, args...), said: new(measuring.Tail), exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = stdout, p.said
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CONNECTIONSD_") })
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = endWithin
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // nothing is left if this program is killed

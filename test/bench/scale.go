@@ -89,7 +89,7 @@ func scaleAt(ctx context.Context, o options, sockets int) (_ *scaled, err error)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	socket := filepath.Join(dir, "socket")
-	d, err := serve(ctx, o.daemon, append(withProfiles(socket), "--bpf", "on")...)
+	d, err := serveCounted(ctx, o.daemon, socket, "--bpf", "on")
 	if err != nil {
 		return nil, err
 	}
