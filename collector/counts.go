@@ -19,19 +19,19 @@ type counts struct {
 	// made a socket of: ActiveOpens and PassiveOpens of /proc/net/snmp.
 	opened int64
 	// inUse are the sockets in the tables, those that listen among them, without those
-	// of a connection that is coming in and those in TIME_WAIT, which timeWait are:
-	// inuse and tw of /proc/net/sockstat, and inuse of sockstat6.
-	inUse, timeWait int64
+	// of a connection that is coming in and those in TIME_WAIT: inuse of
+	// /proc/net/sockstat and sockstat6.
+	inUse int64
 }
 
 // leftSince returns how many sockets have left the table of connections since before,
-// at the most: those that were closed, those that ended in TIME_WAIT, and those of
+// at the most: those that were closed, or went into TIME_WAIT, and those of
 // connections that were coming in, each of which another has taken the place of.
+// Those whose TIME_WAIT ended are not among them: a whole dump does not see them
+// either.
 func (c counts) leftSince(before counts) int64 {
 	opened := c.opened - before.opened
-	closed := max(0, opened-(c.inUse-before.inUse))
-	ended := max(0, closed-(c.timeWait-before.timeWait))
-	return opened + closed + ended
+	return opened + max(0, opened-(c.inUse-before.inUse))
 }
 
 // counting counts in one namespace, once it is asked to.
@@ -104,13 +104,13 @@ func (c *counters) read(at time.Duration) (counts, error) {
 	if b, err = c.file(c.sockstat); err != nil {
 		return now, err
 	}
-	inUse, timeWait, ok := parseSockstat(b)
-	now.opened, now.inUse, now.timeWait = opened, inUse, timeWait
+	inUse, ok := parseInUse(b, "TCP:")
+	now.opened, now.inUse = opened, inUse
 	if c.sockstat6 != nil {
 		if b, err = c.file(c.sockstat6); err != nil {
 			return now, err
 		}
-		inUse6, ok6 := parseSockstat6(b)
+		inUse6, ok6 := parseInUse(b, "TCP6:")
 		now.inUse, ok = now.inUse+inUse6, ok && ok6
 	}
 	if !ok || !snmpOK {
@@ -138,18 +138,14 @@ func parseOpened(b []byte) (n int64, ok bool) {
 	return active + passive, activeOK && passiveOK
 }
 
-// parseSockstat returns inuse and tw of TCP.
-func parseSockstat(b []byte) (inUse, timeWait int64, ok bool) {
-	line, _ := lineOf(b, "TCP:")
-	inUse, inUseOK := numberAfter(line, "inuse")
-	timeWait, timeWaitOK := numberAfter(line, "tw")
-	return inUse, timeWait, inUseOK && timeWaitOK
-}
-
-// parseSockstat6 returns inuse of TCP over IPv6.
-func parseSockstat6(b []byte) (inUse int64, ok bool) {
-	line, _ := lineOf(b, "TCP6:")
-	return numberAfter(line, "inuse")
+// parseInUse returns inuse of a protocol.
+func parseInUse(b []byte, protocol string) (int64, bool) {
+	line, _ := lineOf(b, protocol)
+	index := indexOf(line, "inuse")
+	if index < 0 {
+		return 0, false
+	}
+	return numberAt(line, index+1)
 }
 
 // lineOf returns the first line that begins with a word, and what follows it; nil if
@@ -177,7 +173,7 @@ func indexOf(line []byte, word string) (n int) {
 }
 
 // numberAt returns the word of that index, a number that is not negative and so small
-// that four of them can be added.
+// that two of them can be added.
 func numberAt(line []byte, index int) (number int64, ok bool) {
 	n := 0
 	for w := range bytes.FieldsSeq(line) {
@@ -188,13 +184,4 @@ func numberAt(line []byte, index int) (number int64, ok bool) {
 		n++
 	}
 	return 0, false
-}
-
-// numberAfter returns the number behind a word.
-func numberAfter(line []byte, word string) (int64, bool) {
-	index := indexOf(line, word)
-	if index < 0 {
-		return 0, false
-	}
-	return numberAt(line, index+1)
 }

@@ -32,20 +32,20 @@ func TestParseCounts(t *testing.T) {
 	if n, ok := parseOpened([]byte(snmpFile)); !ok || n != 1234+567 {
 		t.Errorf("%d opened, %v, want 1801", n, ok)
 	}
-	if inUse, timeWait, ok := parseSockstat([]byte(sockstatFile)); !ok || inUse != 12 || timeWait != 34 {
-		t.Errorf("%d in use, %d in TIME_WAIT, %v, want 12 and 34", inUse, timeWait, ok)
+	if n, ok := parseInUse([]byte(sockstatFile), "TCP:"); !ok || n != 12 {
+		t.Errorf("%d in use, %v, want 12", n, ok)
 	}
-	if inUse, ok := parseSockstat6([]byte(sockstat6File)); !ok || inUse != 7 {
-		t.Errorf("%d in use, %v, want 7", inUse, ok)
+	if n, ok := parseInUse([]byte(sockstat6File), "TCP6:"); !ok || n != 7 {
+		t.Errorf("%d in use, %v, want 7", n, ok)
 	}
 	for _, file := range []string{
 		"", "Tcp:", "Tcp: ActiveOpens PassiveOpens\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 2",
 		"Tcp: ActiveOpens PassiveOpens\nTcp: 1 -2\n", "Tcp: ActiveOpens\nTcp: 1\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 9223372036854775807\n",
-		"TCP: inuse tw\n", "TCP: inuse 1\n", "TCP: tw 1 inuse\n", "TCP6: inuse\n", "TCP6:\n",
+		"TCP: inuse tw\n", "TCP: inuse 1", "TCP: tw 1 inuse\n", "TCP: inuse -1\n", "UDP: inuse 1\n", "TCP6: inuse\n", "TCP6:\n",
 	} {
 		_, opened := parseOpened([]byte(file))
-		_, _, sockstat := parseSockstat([]byte(file))
-		_, sockstat6 := parseSockstat6([]byte(file))
+		_, sockstat := parseInUse([]byte(file), "TCP:")
+		_, sockstat6 := parseInUse([]byte(file), "TCP6:")
 		if opened || sockstat || sockstat6 {
 			t.Errorf("%q is taken for counts: %v, %v, %v", file, opened, sockstat, sockstat6)
 		}
@@ -54,24 +54,21 @@ func TestParseCounts(t *testing.T) {
 
 // What has left is told by what was opened and by what is there, and never too little.
 func TestLeftSince(t *testing.T) {
-	before := counts{opened: 1000, inUse: 500, timeWait: 300}
+	before := counts{opened: 1000, inUse: 500}
 	for name, test := range map[string]struct {
-		opened, inUse, timeWait int64 // more than before
-		want                    int64
+		opened, inUse int64 // more than before
+		want          int64
 	}{
-		"nothing":                          {0, 0, 0, 0},
-		"one was opened":                   {1, 1, 0, 1}, // it may have come in
-		"one was closed":                   {0, -1, 0, 2},
-		"one is in TIME_WAIT":              {0, -1, 1, 1},
-		"one has ended in TIME_WAIT":       {0, 0, -1, 1},
-		"one was opened and closed":        {1, 0, 0, 3},
-		"the same, and is in TIME_WAIT":    {1, 0, 1, 2},
-		"one listens":                      {0, 1, 0, 0},
-		"ten in TIME_WAIT were replaced":   {10, 0, 0, 30},
-		"a hundred were closed":            {0, -100, 100, 100},
-		"the counts were not read at once": {0, 3, 2, 0},
+		"nothing":                          {0, 0, 0},
+		"one was opened":                   {1, 1, 1}, // it may have come in
+		"one was closed":                   {0, -1, 1},
+		"one was opened and closed":        {1, 0, 2},
+		"one listens":                      {0, 1, 0},
+		"ten were replaced":                {10, 0, 20},
+		"a hundred were closed":            {0, -100, 100},
+		"the counts were not read at once": {0, 3, 0},
 	} {
-		after := counts{opened: before.opened + test.opened, inUse: before.inUse + test.inUse, timeWait: before.timeWait + test.timeWait}
+		after := counts{opened: before.opened + test.opened, inUse: before.inUse + test.inUse}
 		if got := after.leftSince(before); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}
@@ -126,7 +123,6 @@ func TestCountsOfTheKernel(t *testing.T) {
 		for _, end := range ends {
 			end.Close()
 		}
-		// Who has closed first is in TIME_WAIT then, and the other is gone.
 		for since := time.Now(); read().leftSince(opened) < 2*pairs; time.Sleep(time.Millisecond) {
 			if time.Since(since) > 10*time.Second {
 				t.Fatalf("%s: %d have left, want at least %d", address, read().leftSince(opened), 2*pairs)
@@ -144,10 +140,10 @@ func FuzzParseCounts(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		opened, openedOK := parseOpened(b)
-		inUse, timeWait, ok := parseSockstat(b)
-		inUse6, ok6 := parseSockstat6(b)
-		if openedOK && opened < 0 || ok && (inUse < 0 || timeWait < 0) || ok6 && inUse6 < 0 {
-			t.Fatalf("%d, %d, %d, %d", opened, inUse, timeWait, inUse6)
+		inUse, ok := parseInUse(b, "TCP:")
+		inUse6, ok6 := parseInUse(b, "TCP6:")
+		if openedOK && opened < 0 || ok && inUse < 0 || ok6 && inUse6 < 0 {
+			t.Fatalf("%d, %d, %d", opened, inUse, inUse6)
 		}
 		if len(b) < 10 && (openedOK || ok || ok6) {
 			t.Fatalf("%q is taken for counts", b)
