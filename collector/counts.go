@@ -5,7 +5,6 @@ package collector
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -34,26 +33,23 @@ func (c counts) leftSince(before counts) int64 {
 	return opened + max(0, opened-(c.inUse-before.inUse))
 }
 
-// counting counts in one namespace, once it is asked to.
+// counting counts in one namespace, once it is asked to. Where the kernel does not
+// tell, or /proc is hidden, dumps are made whole.
 type counting struct {
-	open   func() (*counters, error)
-	of     *counters // nil: not opened
-	failed bool      // and not tried again
+	open   func() *counters
+	of     *counters // nil: not opened, or in vain
+	opened bool      // or not to be had
 }
 
 // count returns the counts, and false where they cannot be had.
 func (c *counting) count(at time.Duration) (now counts, ok bool) {
-	var err error
-	if c.of == nil && !c.failed {
-		if c.of, err = c.open(); err != nil {
-			c.failed = true
-		}
+	if !c.opened {
+		c.opened, c.of = true, c.open()
 	}
-	if c.failed {
+	if c.of == nil {
 		return now, false
 	}
-	now, err = c.of.read(at)
-	return now, err == nil
+	return c.of.read(at)
 }
 
 func (c *counting) close() {
@@ -68,21 +64,24 @@ type counters struct {
 	buf                       [8 << 10]byte
 }
 
-// newCounters opens the files of the calling thread's namespace.
-func newCounters() (_ *counters, err error) {
+// newCounters opens the files of the calling thread's namespace, and returns nil if
+// they cannot be opened.
+func newCounters() *counters {
 	c := new(counters)
+	var missing error
 	for name, at := range map[string]**os.File{"snmp": &c.snmp, "sockstat": &c.sockstat, "sockstat6": &c.sockstat6} {
-		f, openErr := os.Open("/proc/thread-self/net/" + name)
-		if openErr != nil && (name != "sockstat6" || !errors.Is(openErr, os.ErrNotExist)) {
-			err = openErr
+		f, err := os.Open("/proc/thread-self/net/" + name)
+		if err == nil {
+			*at = f
+		} else if name != "sockstat6" || !errors.Is(err, os.ErrNotExist) {
+			missing = err
 		}
-		*at = f
 	}
-	if err != nil {
+	if missing != nil {
 		c.close()
-		return nil, fmt.Errorf("open what the kernel counts: %w", err)
+		return nil
 	}
-	return c, nil
+	return c
 }
 
 func (c *counters) close() {
@@ -93,39 +92,26 @@ func (c *counters) close() {
 	}
 }
 
-// read reads the counts.
-func (c *counters) read(at time.Duration) (counts, error) {
-	now := counts{at: at}
-	b, err := c.file(c.snmp)
-	if err != nil {
-		return now, err
-	}
-	opened, snmpOK := parseOpened(b)
-	if b, err = c.file(c.sockstat); err != nil {
-		return now, err
-	}
-	inUse, ok := parseInUse(b, "TCP:")
-	now.opened, now.inUse = opened, inUse
+// read reads the counts, and returns false if they are not in the files.
+func (c *counters) read(at time.Duration) (now counts, ok bool) {
+	now.at = at
+	opened, ok := parseOpened(c.file(c.snmp))
+	inUse, inUseOK := parseInUse(c.file(c.sockstat), "TCP:")
+	inUse6, inUse6OK := int64(0), true
 	if c.sockstat6 != nil {
-		if b, err = c.file(c.sockstat6); err != nil {
-			return now, err
-		}
-		inUse6, ok6 := parseInUse(b, "TCP6:")
-		now.inUse, ok = now.inUse+inUse6, ok && ok6
+		inUse6, inUse6OK = parseInUse(c.file(c.sockstat6), "TCP6:")
 	}
-	if !ok || !snmpOK {
-		return now, errors.New("read what the kernel counts: it is not in the files")
-	}
-	return now, nil
+	now.opened, now.inUse = opened, inUse+inUse6
+	return now, ok && inUseOK && inUse6OK
 }
 
-// file returns the beginning of one.
-func (c *counters) file(f *os.File) ([]byte, error) {
+// file returns the beginning of one, and nothing if it cannot be read.
+func (c *counters) file(f *os.File) []byte {
 	n, err := f.ReadAt(c.buf[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read what the kernel counts: %w", err)
+		return nil
 	}
-	return c.buf[:n], nil
+	return c.buf[:n]
 }
 
 // parseOpened returns ActiveOpens and PassiveOpens together. Of each protocol

@@ -4,7 +4,6 @@ package collector
 
 import (
 	"net"
-	"os"
 	"testing"
 	"time"
 )
@@ -77,16 +76,16 @@ func TestLeftSince(t *testing.T) {
 
 // The kernel counts the connections that are opened and closed within this namespace, of either family.
 func TestCountsOfTheKernel(t *testing.T) {
-	c, err := newCounters()
-	if err != nil {
-		t.Fatal(err)
+	c := newCounters()
+	if c == nil {
+		t.Fatal("the files of this namespace cannot be opened")
 	}
 	defer c.close()
 	read := func() counts {
 		t.Helper()
-		now, err := c.read(0)
-		if err != nil {
-			t.Fatal(err)
+		now, ok := c.read(0)
+		if !ok {
+			t.Fatal("the counts are not in the files")
 		}
 		return now
 	}
@@ -153,15 +152,12 @@ func FuzzParseCounts(f *testing.F) {
 
 // BenchmarkCounts is what it costs to see how many sockets have left.
 func BenchmarkCounts(b *testing.B) {
-	c, err := newCounters()
-	if err != nil {
-		b.Fatal(err)
-	}
+	c := newCounters()
 	defer c.close()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.read(0); err != nil {
-			b.Fatal(err)
+		if _, ok := c.read(0); !ok {
+			b.Fatal("the counts are not in the files")
 		}
 	}
 }
@@ -169,7 +165,7 @@ func BenchmarkCounts(b *testing.B) {
 // Where the kernel does not tell, it is asked once.
 func TestCountingThatFails(t *testing.T) {
 	asked := 0
-	c := counting{open: func() (*counters, error) { asked++; return nil, os.ErrPermission }}
+	c := counting{open: func() *counters { asked++; return nil }}
 	for range 2 {
 		if _, ok := c.count(0); ok || asked != 1 {
 			t.Errorf("counted: %v, asked %d times, want once and in vain", ok, asked)

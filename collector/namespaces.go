@@ -266,13 +266,7 @@ func (n *namespaces) newNamespace(at netns.Namespace) *namespace {
 	other := &namespace{at: at}
 	dial := func() (sockdiag.Conn, error) { return dialIn(other.at, &other.buckets) }
 	other.dumper, other.again = n.own.Sibling(dial, at.Inode), n.ownAgain.Sibling(dial, at.Inode)
-	other.counts.open = func() (c *counters, err error) {
-		err = netns.Do(other.at, func() (err error) {
-			c, err = newCounters()
-			return err
-		})
-		return c, err
-	}
+	other.counts.open = func() *counters { return countersIn(other.at) }
 	other.buckets.count = other.counts.count
 	other.links = link.New(func() (*netlink.Handle, error) { return dialLinksIn(other.at) })
 	return other
@@ -300,6 +294,19 @@ func dialIn(ns netns.Namespace, has *buckets) (conn sockdiag.Conn, err error) {
 		conn = nil
 	}
 	return conn, err
+}
+
+// countersIn opens those of a namespace, nil if it cannot be entered.
+func countersIn(ns netns.Namespace) (c *counters) {
+	err := netns.Do(ns, func() error {
+		c = newCounters()
+		return nil
+	})
+	if err != nil && c != nil {
+		c.close()
+		c = nil
+	}
+	return c
 }
 
 // dialLinksIn opens an rtnetlink socket in a namespace.
