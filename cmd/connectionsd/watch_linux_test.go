@@ -205,22 +205,23 @@ func TestWatchOnATerminal(t *testing.T) {
 			before := term.modes(t)
 			term.shows(t, "\x1b[?1049h", "this host", ", 2 connections, in and out, every 100ms", at, "RECV/S")
 
-			// What moves while it looks has a rate.
+			// What moves while it looks has a rate: of 64 KiB each millisecond at the most, since loopback can move a GiB in a second.
 			stop := make(chan struct{})
 			var sending sync.WaitGroup
 			sending.Go(func() {
-				for block := make([]byte, 1<<16); ; {
+				for {
 					select {
 					case <-stop:
 						return
-					default:
-						send(t, opened, accepted, len(block))
+					case <-time.After(time.Millisecond):
+						send(t, opened, accepted, 1<<16)
 					}
 				}
 			})
+			stopSending := sync.OnceFunc(func() { close(stop); sending.Wait() })
+			defer stopSending() // before the connection is closed, if what follows fails
 			term.shows(t, "█", "Mi")
-			close(stop)
-			sending.Wait()
+			stopSending()
 
 			term.press(t, "i")
 			term.redraws(t, ", 1 of 2 connections, in, every 100ms")
