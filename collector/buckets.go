@@ -33,9 +33,11 @@ type buckets struct {
 	// connections how many of them were none that listen, which parting would divide.
 	sockets, connections int
 	parting              sockdiag.Parting
-	// count counts what comes and goes, and counted is what it said last.
+	// count counts what comes and goes, and counted is what it said last; whole is how
+	// many dumps are made whole whatever that says, with the next that begins.
 	count   func(at time.Duration) (counts, bool)
 	counted counts
+	whole   int
 }
 
 // readBuckets reads those of the calling thread's namespace.

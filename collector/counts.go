@@ -15,39 +15,47 @@ import (
 type counts struct {
 	at time.Duration // by Options.Clock
 	// opened are the connections that were begun, and those that came in and were
-	// made a socket of: ActiveOpens and PassiveOpens of /proc/net/snmp.
-	opened int64
+	// made a socket of: ActiveOpens and PassiveOpens of /proc/net/snmp. failed are those
+	// that came to nothing, one that was coming in and was reset among them:
+	// AttemptFails.
+	opened, failed int64
 	// inUse are the sockets in the tables, those that listen among them, without those
 	// of a connection that is coming in and those in TIME_WAIT: inuse of
 	// /proc/net/sockstat and sockstat6.
 	inUse int64
 }
 
-// leftSince returns how many sockets have left the table of connections since before,
-// at the most: those that were closed, or went into TIME_WAIT, and those of
-// connections that were coming in, each of which another has taken the place of.
-// Those whose TIME_WAIT ended are not among them: a whole dump does not see them
-// either.
+// leftSince returns how many sockets have left the table of connections since before:
+// those that were closed, or went into TIME_WAIT, and those of connections that were
+// coming in, each of which another has taken the place of, or which were reset. It is
+// rather too many. What no count has are those that end without a word: connections
+// that were coming in and whose opener fell silent, and those in TIME_WAIT, which a
+// whole dump does not see either.
 func (c counts) leftSince(before counts) int64 {
 	opened := c.opened - before.opened
-	return opened + max(0, opened-(c.inUse-before.inUse))
+	return opened + c.failed - before.failed + max(0, opened-(c.inUse-before.inUse))
 }
 
 // counting counts in one namespace, once it is asked to. Where the kernel does not
 // tell, or /proc is hidden, dumps are made whole.
 type counting struct {
-	open   func() *counters
-	of     *counters // nil: not opened, or in vain
-	opened bool      // or not to be had
+	open  func() *counters
+	of    *counters // nil: not opened, or in vain
+	tried bool
+	at    time.Duration // when it was tried last
 }
+
+// openAgain is when files that could not be opened are tried again: descriptors may
+// have been short.
+const openAgain = time.Minute
 
 // count returns the counts, and false where they cannot be had.
 func (c *counting) count(at time.Duration) (now counts, ok bool) {
-	if !c.opened {
-		c.opened, c.of = true, c.open()
+	if c.of == nil && (!c.tried || at-c.at >= openAgain) {
+		c.tried, c.at, c.of = true, at, c.open()
 	}
 	if c.of == nil {
-		return now, false
+		return counts{}, false
 	}
 	return c.of.read(at)
 }
@@ -95,14 +103,17 @@ func (c *counters) close() {
 // read reads the counts, and returns false if they are not in the files.
 func (c *counters) read(at time.Duration) (now counts, ok bool) {
 	now.at = at
-	opened, ok := parseOpened(c.file(c.snmp))
+	opened, failed, ok := parseOpened(c.file(c.snmp))
 	inUse, inUseOK := parseInUse(c.file(c.sockstat), "TCP:")
 	inUse6, inUse6OK := int64(0), true
 	if c.sockstat6 != nil {
 		inUse6, inUse6OK = parseInUse(c.file(c.sockstat6), "TCP6:")
 	}
-	now.opened, now.inUse = opened, inUse+inUse6
-	return now, ok && inUseOK && inUse6OK
+	now.opened, now.failed, now.inUse = opened, failed, inUse+inUse6
+	if !ok || !inUseOK || !inUse6OK {
+		return counts{}, false
+	}
+	return now, true
 }
 
 // file returns the beginning of one, and nothing if it cannot be read.
@@ -114,14 +125,15 @@ func (c *counters) file(f *os.File) []byte {
 	return c.buf[:n]
 }
 
-// parseOpened returns ActiveOpens and PassiveOpens together. Of each protocol
-// /proc/net/snmp has a line with names and one with numbers.
-func parseOpened(b []byte) (n int64, ok bool) {
+// parseOpened returns ActiveOpens and PassiveOpens together, and AttemptFails. Of each
+// protocol /proc/net/snmp has a line with names and one with numbers.
+func parseOpened(b []byte) (opened, failed int64, ok bool) {
 	names, b := lineOf(b, "Tcp:")
 	numbers, _ := lineOf(b, "Tcp:")
 	active, activeOK := numberAt(numbers, indexOf(names, "ActiveOpens"))
 	passive, passiveOK := numberAt(numbers, indexOf(names, "PassiveOpens"))
-	return active + passive, activeOK && passiveOK
+	failed, failedOK := numberAt(numbers, indexOf(names, "AttemptFails"))
+	return active + passive, failed, activeOK && passiveOK && failedOK
 }
 
 // parseInUse returns inuse of a protocol.

@@ -28,8 +28,8 @@ UDP6: inuse 3
 )
 
 func TestParseCounts(t *testing.T) {
-	if n, ok := parseOpened([]byte(snmpFile)); !ok || n != 1234+567 {
-		t.Errorf("%d opened, %v, want 1801", n, ok)
+	if n, failed, ok := parseOpened([]byte(snmpFile)); !ok || n != 1234+567 || failed != 1 {
+		t.Errorf("%d opened, %d failed, %v, want 1801 and 1", n, failed, ok)
 	}
 	if n, ok := parseInUse([]byte(sockstatFile), "TCP:"); !ok || n != 12 {
 		t.Errorf("%d in use, %v, want 12", n, ok)
@@ -38,11 +38,11 @@ func TestParseCounts(t *testing.T) {
 		t.Errorf("%d in use, %v, want 7", n, ok)
 	}
 	for _, file := range []string{
-		"", "Tcp:", "Tcp: ActiveOpens PassiveOpens\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 2",
-		"Tcp: ActiveOpens PassiveOpens\nTcp: 1 -2\n", "Tcp: ActiveOpens\nTcp: 1\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 9223372036854775807\n",
+		"", "Tcp:", "Tcp: ActiveOpens PassiveOpens\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1\n", "Tcp: ActiveOpens PassiveOpens AttemptFails\nTcp: 1 2 3", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 2\n",
+		"Tcp: ActiveOpens PassiveOpens AttemptFails\nTcp: 1 -2 3\n", "Tcp: ActiveOpens\nTcp: 1\n", "Tcp: ActiveOpens PassiveOpens AttemptFails\nTcp: 1 9223372036854775807 3\n",
 		"TCP: inuse tw\n", "TCP: inuse 1", "TCP: tw 1 inuse\n", "TCP: inuse -1\n", "UDP: inuse 1\n", "TCP6: inuse\n", "TCP6:\n",
 	} {
-		_, opened := parseOpened([]byte(file))
+		_, _, opened := parseOpened([]byte(file))
 		_, sockstat := parseInUse([]byte(file), "TCP:")
 		_, sockstat6 := parseInUse([]byte(file), "TCP6:")
 		if opened || sockstat || sockstat6 {
@@ -51,23 +51,24 @@ func TestParseCounts(t *testing.T) {
 	}
 }
 
-// What has left is told by what was opened and by what is there, and never too little.
+// What has left is told by what was opened, by what failed and by what is there.
 func TestLeftSince(t *testing.T) {
-	before := counts{opened: 1000, inUse: 500}
+	before := counts{opened: 1000, inUse: 500, failed: 7}
 	for name, test := range map[string]struct {
-		opened, inUse int64 // more than before
-		want          int64
+		opened, inUse, failed int64 // more than before
+		want                  int64
 	}{
-		"nothing":                          {0, 0, 0},
-		"one was opened":                   {1, 1, 1}, // it may have come in
-		"one was closed":                   {0, -1, 1},
-		"one was opened and closed":        {1, 0, 2},
-		"one listens":                      {0, 1, 0},
-		"ten were replaced":                {10, 0, 20},
-		"a hundred were closed":            {0, -100, 100},
-		"the counts were not read at once": {0, 3, 0},
+		"nothing":                          {0, 0, 0, 0},
+		"one was opened":                   {1, 1, 0, 1}, // it may have come in
+		"one was closed":                   {0, -1, 0, 1},
+		"one was opened and closed":        {1, 0, 0, 2},
+		"one was coming in, and was reset": {0, 0, 1, 1},
+		"one listens":                      {0, 1, 0, 0},
+		"ten were replaced":                {10, 0, 0, 20},
+		"a hundred were closed":            {0, -100, 0, 100},
+		"the counts were not read at once": {0, 3, 0, 0},
 	} {
-		after := counts{opened: before.opened + test.opened, inUse: before.inUse + test.inUse}
+		after := counts{opened: before.opened + test.opened, inUse: before.inUse + test.inUse, failed: before.failed + test.failed}
 		if got := after.leftSince(before); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}
@@ -133,15 +134,15 @@ func TestCountsOfTheKernel(t *testing.T) {
 // Whatever stands in the files, there is no count below zero, and none that is not there.
 func FuzzParseCounts(f *testing.F) {
 	for _, s := range []string{
-		snmpFile, sockstatFile, sockstat6File, "Tcp: A\n", "Tcp: ActiveOpens PassiveOpens\nTcp: 1 2\n", "TCP: inuse 99999999999999999999 tw 1\n", "TCP: inuse -1 tw 0\n",
+		snmpFile, sockstatFile, sockstat6File, "Tcp: A\n", "Tcp: ActiveOpens PassiveOpens AttemptFails\nTcp: 1 2 3\n", "TCP: inuse 99999999999999999999 tw 1\n", "TCP: inuse -1 tw 0\n",
 	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		opened, openedOK := parseOpened(b)
+		opened, failed, openedOK := parseOpened(b)
 		inUse, ok := parseInUse(b, "TCP:")
 		inUse6, ok6 := parseInUse(b, "TCP6:")
-		if openedOK && opened < 0 || ok && inUse < 0 || ok6 && inUse6 < 0 {
+		if openedOK && (opened < 0 || failed < 0) || ok && inUse < 0 || ok6 && inUse6 < 0 {
 			t.Fatalf("%d, %d, %d", opened, inUse, inUse6)
 		}
 		if len(b) < 10 && (openedOK || ok || ok6) {
@@ -162,13 +163,16 @@ func BenchmarkCounts(b *testing.B) {
 	}
 }
 
-// Where the kernel does not tell, it is asked once.
+// Where the kernel does not tell, it is asked again after a minute.
 func TestCountingThatFails(t *testing.T) {
 	asked := 0
 	c := counting{open: func() *counters { asked++; return nil }}
-	for range 2 {
-		if _, ok := c.count(0); ok || asked != 1 {
-			t.Errorf("counted: %v, asked %d times, want once and in vain", ok, asked)
+	for _, test := range []struct {
+		at   time.Duration
+		want int
+	}{{0, 1}, {time.Second, 1}, {openAgain, 2}, {openAgain + time.Second, 2}} {
+		if now, ok := c.count(test.at); ok || now != (counts{}) || asked != test.want {
+			t.Errorf("at %v: %+v, %v, asked %d times, want %d and in vain", test.at, now, ok, asked, test.want)
 		}
 	}
 	c.close()

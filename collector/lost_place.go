@@ -23,7 +23,7 @@ import (
 // What it does not see are sockets of the same bucket that the dump does not
 // have, which the kernel counts too: those in TIME_WAIT, each of which goes after
 // a minute, those that a filter leaves out or that are in the other part of a dump
-// in two (calmTurnover), and one that was closed while the kernel listed it. Those
+// in two (bucketsToLeave), and one that was closed while the kernel listed it. Those
 // that listen, which the kernel has in a table of their own, are not looked up.
 type lostPlace struct {
 	join   sockdiag.Join

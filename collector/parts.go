@@ -25,6 +25,10 @@ const manyToPart = 6000
 // socket, if as many leave in each as may. How many did, the kernel counts.
 const bucketsToLeave = 1 << 14
 
+// wholeAfter is how many dumps are made whole once more sockets have left than may:
+// what was likely did not say it, and each that has to be made again costs both.
+const wholeAfter = 16
+
 // perSocket is about what a dump in parts takes for each socket.
 const perSocket = time.Microsecond
 
@@ -40,7 +44,8 @@ func (n *namespaces) canPart(in *buckets) bool {
 func (in *buckets) begin(now time.Duration) (quiet bool) {
 	before := in.counted
 	var ok bool
-	if in.counted, ok = in.count(now); !ok || before == (counts{}) || now <= before.at {
+	in.whole = max(0, in.whole-1)
+	if in.counted, ok = in.count(now); !ok || in.whole > 0 || before == (counts{}) || now <= before.at {
 		return false
 	}
 	perSecond := float64(in.counted.leftSince(before)) / (now - before.at).Seconds()
@@ -51,7 +56,11 @@ func (in *buckets) begin(now time.Duration) (quiet bool) {
 // manyLeft reports whether more sockets may have left the table since begin than may.
 func (in *buckets) manyLeft() bool {
 	now, ok := in.count(in.counted.at)
-	return !ok || now.leftSince(in.counted) > in.mayLeave()
+	many := !ok || now.leftSince(in.counted) > in.mayLeave()
+	if many {
+		in.whole = 1 + wholeAfter
+	}
+	return many
 }
 
 func (in *buckets) mayLeave() int64 { return int64(in.n / bucketsToLeave) }

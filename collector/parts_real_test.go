@@ -88,7 +88,11 @@ func TestADumpInPartsHasTheSameSockets(t *testing.T) {
 			if parted == only {
 				t.Fatalf("the %s ports do not divide the sockets", by)
 			}
-			if diff := cmp.Diff(whole, dump(parted)); diff != "" {
+			inParts := dump(parted)
+			if !d.InParts() {
+				t.Errorf("%s, by the %s ports: it was dumped whole", name, by)
+			}
+			if diff := cmp.Diff(whole, inParts); diff != "" {
 				t.Errorf("%s, by the %s ports (-whole +parts):\n%s", name, by, diff)
 			}
 		}

@@ -149,6 +149,9 @@ func TestWhichDumpsAreMadeInParts(t *testing.T) {
 			if diff := cmp.Diff(test.want, host.dumps); diff != "" {
 				t.Errorf("the dumps (-want +got):\n%s", diff)
 			}
+			if again := len(test.want) > 2; again != (made.of.ownBuckets.whole > 0) {
+				t.Errorf("%d dumps are made whole after this", made.of.ownBuckets.whole)
+			}
 			if made.of.parted != (len(test.want) > 1) {
 				t.Errorf("it is said to be made in parts: %v", made.of.parted)
 			}
@@ -220,6 +223,9 @@ func TestRequestsAreDumpedInParts(t *testing.T) {
 	}
 	seen := <-read
 	following.Close()
+	if c.hasProcessors(&flight{boarded: 3}) || !c.hasProcessors(&flight{boarded: 2}) || c.hasProcessors(nil) {
+		t.Error("two processors are for the dumps of requests that one or two wait for, and for no other")
+	}
 	slices.Sort(host.dumps)
 	if want := []string{"others", "within"}; !slices.Equal(host.dumps, want) {
 		t.Errorf("dumped as %v, want %v", host.dumps, want)
