@@ -585,7 +585,7 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 	}()
 	c.history.begin(snap, only.All(), only.HasInfo(), c.again(ctx))
 	room := snap.Sockets[:0]
-	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, c.hasProcessors(f), c.history.unsettled, c.join(f, snap))
+	snap.Sockets, err = c.namespaces.dump(ctx, snap.Began, snap.Sockets[:0], only, f.hasProcessors(), c.history.unsettled, c.join(f, snap))
 	c.mu.Lock()
 	c.lastDump = err
 	c.mu.Unlock()
@@ -612,10 +612,10 @@ func (c *Collector) collect(ctx context.Context, only sockdiag.Only, f *flight) 
 	return snap, c.options.Clock() - snap.Began, nil
 }
 
-// hasProcessors reports whether the dump of a flight may take two processors: somebody
-// waits for it, and no more than there are processors, which then make the records of
-// the answers.
-func (c *Collector) hasProcessors(f *flight) bool {
+// hasProcessors reports whether the dump of a flight, nil for a sample, may take two
+// processors: somebody waits for it, and no more than there are processors, which then
+// make the records of the answers.
+func (f *flight) hasProcessors() bool {
 	return f != nil && f.boarded <= runtime.GOMAXPROCS(0)
 }
 

@@ -66,7 +66,8 @@ func (c *counting) close() {
 	}
 }
 
-// counters read the counts of one namespace, from files that stay open.
+// counters read the counts of one namespace, from files that stay open: procfs, which
+// reads them by their paths, would have to enter the namespace for each look.
 type counters struct {
 	snmp, sockstat, sockstat6 *os.File // the last nil where there is no IPv6
 	buf                       [8 << 10]byte

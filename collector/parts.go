@@ -9,8 +9,8 @@ import (
 
 // manyToPart is of how many sockets a dump that somebody waits for is made in two
 // parts at the same time (sockdiag.Parting). Of 4,000 the second walk of the tables
-// takes as long as the second processor wins, of 6,000 it is a sixth less time, of
-// 100,000 nearly half (BenchmarkDump).
+// takes as long as the second processor wins, of 6,000 it is a sixth less time
+// (BenchmarkSnapshot with as many), of 10,000 nearly half (BenchmarkDump).
 const manyToPart = 6000
 
 // bucketsToLeave is for how many buckets one socket may leave the table of

@@ -223,7 +223,7 @@ func TestRequestsAreDumpedInParts(t *testing.T) {
 	}
 	seen := <-read
 	following.Close()
-	if c.hasProcessors(&flight{boarded: 3}) || !c.hasProcessors(&flight{boarded: 2}) || c.hasProcessors(nil) {
+	if (&flight{boarded: 3}).hasProcessors() || !(&flight{boarded: 2}).hasProcessors() || (*flight)(nil).hasProcessors() {
 		t.Error("two processors are for the dumps of requests that one or two wait for, and for no other")
 	}
 	slices.Sort(host.dumps)

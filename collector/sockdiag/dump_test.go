@@ -68,10 +68,15 @@ func cutInfo(s model.Socket, n uint16) model.Socket {
 
 func dump(t *testing.T, k *sockdiagtest.Kernel) ([]model.Socket, error) {
 	t.Helper()
+	return dumpOnly(t, k, sockdiag.Only{})
+}
+
+func dumpOnly(t *testing.T, k *sockdiagtest.Kernel, only sockdiag.Only) ([]model.Socket, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
-	got, err := d.Dump(ctx, nil, sockdiag.Only{}, nil)
+	got, err := d.Dump(ctx, nil, only, nil)
 	if n := k.Open(); err != nil && n != 0 {
 		t.Errorf("%d netlink sockets were left open after an error", n)
 	}

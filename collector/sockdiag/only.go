@@ -20,10 +20,10 @@ type Only struct {
 	// them before it gathers what bytecode can look at, which lies all over a socket
 	// (inet_diag_dump_icsk in net/ipv4/inet_diag.c).
 	localPort, remotePort uint16
-	bytecode              string // INET_DIAG_REQ_BYTECODE
-	listeners             bool   // states has LISTEN because of WithListeners
-	noInfo                bool   // none is told with its tcp_info
-	parting               Parting
+	bytecode              string  // INET_DIAG_REQ_BYTECODE
+	listeners             bool    // states has LISTEN because of WithListeners
+	noInfo                bool    // none is told with its tcp_info
+	parting               Parting // of all of them
 }
 
 // NewOnly returns the Only of the connections for what a filter says of states,

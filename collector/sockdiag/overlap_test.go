@@ -92,21 +92,28 @@ func TestJoinIsToldOfADumpThatBeginsAnew(t *testing.T) {
 	}
 }
 
+// fault is a datagram that does not belong in a dump, and what the error says of it.
+type fault struct {
+	datagram sockdiagtest.Datagram
+	want     error
+}
+
+func faults() map[string]fault {
+	return map[string]fault{
+		"receiving fails":            {sockdiagtest.Datagram{Err: unix.EIO}, unix.EIO},
+		"refused":                    {sockdiagtest.Refusal(unix.EACCES), unix.EACCES},
+		"ends with an errno":         {sockdiagtest.Done(unix.ENOMEM), unix.ENOMEM},
+		"truncated":                  {sockdiagtest.Datagram{Messages: long(1)[0].Messages, Cut: 3}, sockdiag.ErrTruncated},
+		"empty":                      {sockdiagtest.Datagram{}, sockdiag.ErrTruncated},
+		"from another process":       {sockdiagtest.Datagram{Messages: long(1)[0].Messages, From: 7}, sockdiag.ErrForeign},
+		"a message of no known type": {sockdiagtest.Datagram{Messages: []sockdiagtest.Message{{Type: 99}}}, sockdiag.ErrForeign},
+	}
+}
+
 // A fault is found wherever in the dump it is, and nothing is left running or open.
 func TestFaultInALongDump(t *testing.T) {
 	for at := range 12 {
-		for name, fault := range map[string]struct {
-			datagram sockdiagtest.Datagram
-			want     error
-		}{
-			"receiving fails":            {sockdiagtest.Datagram{Err: unix.EIO}, unix.EIO},
-			"refused":                    {sockdiagtest.Refusal(unix.EACCES), unix.EACCES},
-			"ends with an errno":         {sockdiagtest.Done(unix.ENOMEM), unix.ENOMEM},
-			"truncated":                  {sockdiagtest.Datagram{Messages: long(1)[0].Messages, Cut: 3}, sockdiag.ErrTruncated},
-			"empty":                      {sockdiagtest.Datagram{}, sockdiag.ErrTruncated},
-			"from another process":       {sockdiagtest.Datagram{Messages: long(1)[0].Messages, From: 7}, sockdiag.ErrForeign},
-			"a message of no known type": {sockdiagtest.Datagram{Messages: []sockdiagtest.Message{{Type: 99}}}, sockdiag.ErrForeign},
-		} {
+		for name, fault := range faults() {
 			t.Run(fmt.Sprintf("%s at %d", name, at), func(t *testing.T) {
 				dump := long(12)
 				dump[at] = fault.datagram

@@ -128,16 +128,7 @@ func ascending(n int) (list heard) {
 // running or open.
 func TestFaultInAPart(t *testing.T) {
 	silent := long(40)[:20] // no NLMSG_DONE
-	for name, fault := range map[string]struct {
-		datagram sockdiagtest.Datagram
-		want     error
-	}{
-		"receiving fails":      {sockdiagtest.Datagram{Err: unix.EIO}, unix.EIO},
-		"refused":              {sockdiagtest.Refusal(unix.EACCES), unix.EACCES},
-		"ends with an errno":   {sockdiagtest.Done(unix.ENOMEM), unix.ENOMEM},
-		"empty":                {sockdiagtest.Datagram{}, sockdiag.ErrTruncated},
-		"from another process": {sockdiagtest.Datagram{Messages: long(1)[0].Messages, From: 7}, sockdiag.ErrForeign},
-	} {
+	for name, fault := range faults() {
 		for _, in := range []string{ofListeners, ofWithin, ofOthers} {
 			for _, at := range []int{0, 5, 11} {
 				for otherName, other := range map[string]sockdiagtest.Dump{"long": shifted(40, 1000), "silent": silent} {
@@ -146,7 +137,7 @@ func TestFaultInAPart(t *testing.T) {
 						answers[in] = long(12)
 						answers[in][at] = fault.datagram
 						k := partsKernel(answers)
-						got, err := dumpOf(t, k, parted)
+						got, err := dumpOnly(t, k, parted)
 						if !errors.Is(err, fault.want) || len(got) != 0 {
 							t.Errorf("%d sockets, error %v, want one that wraps %q", len(got), err, fault.want)
 						}
@@ -155,20 +146,6 @@ func TestFaultInAPart(t *testing.T) {
 			}
 		}
 	}
-}
-
-// dumpOf makes a dump, after which no netlink socket must be open if it failed.
-func dumpOf(t *testing.T, k *sockdiagtest.Kernel, only sockdiag.Only) ([]model.Socket, error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
-	defer d.Close()
-	got, err := d.Dump(ctx, nil, only, nil)
-	if n := k.Open(); err != nil && n != 0 {
-		t.Errorf("%d netlink sockets were left open after an error", n)
-	}
-	return got, err
 }
 
 // Where a part is interrupted, or its queue was full, all begins anew, and Join is told of all again.
@@ -222,9 +199,10 @@ func TestDumpInPartsOfAKernelWithoutFilters(t *testing.T) {
 	k := partsKernel(map[string]sockdiagtest.Dump{
 		ofListeners: long(2), ofWithin: {sockdiagtest.Refusal(unix.EINVAL)}, ofOthers: {sockdiagtest.Refusal(unix.EINVAL)}, ofAll: long(40),
 	})
-	got, err := dumpOf(t, k, parted)
-	if err != nil || len(got) != 80 {
-		t.Errorf("%d sockets, error %v, want 80", len(got), err)
+	d := sockdiag.New(k.Dial, func() time.Duration { return testTime }, testNetNS)
+	defer d.Close()
+	if got, err := d.Dump(t.Context(), nil, parted, nil); err != nil || len(got) != 80 || d.InParts() {
+		t.Errorf("%d sockets, in parts: %v, error %v, want 80 in one", len(got), d.InParts(), err)
 	}
 }
 
@@ -237,8 +215,8 @@ func TestDumpInPartsWithoutASecondSocket(t *testing.T) {
 		}
 		return k.Dial()
 	}, func() time.Duration { return testTime }, testNetNS)
-	if got, err := d.Dump(t.Context(), nil, parted, nil); err != nil || len(got) != 80 {
-		t.Errorf("%d sockets, error %v, want 80", len(got), err)
+	if got, err := d.Dump(t.Context(), nil, parted, nil); err != nil || len(got) != 80 || d.InParts() {
+		t.Errorf("%d sockets, in parts: %v, error %v, want 80 in one", len(got), d.InParts(), err)
 	}
 	if d.Close(); k.Open() != 0 {
 		t.Errorf("%d netlink sockets were left open", k.Open())
