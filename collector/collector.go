@@ -105,6 +105,7 @@ type Collector struct {
 	stopped  bool
 	lastDump error
 	idle     []*model.Snapshot // for reuse
+	spare    any               // what the readers of a snapshot shared, for reuse
 	leased   []*flight         // whose snapshots are read, the oldest first
 }
 
@@ -262,6 +263,9 @@ func (c *Collector) releaseLocked(l *lease) {
 		return
 	}
 	if l.flight != nil {
+		if l.flight.shared != nil && l.flight.err == nil { // after an error some who followed can still be reading
+			c.spare = l.flight.shared
+		}
 		c.leased = slices.DeleteFunc(c.leased, func(f *flight) bool { return f == l.flight })
 		l.flight.evict() // frees the context
 		select {

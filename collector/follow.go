@@ -92,11 +92,11 @@ func (b *boarded) onlyWhole() {
 	b.ready = nil
 }
 
-func (b *boarded) shared(create func() any) any {
+func (b *boarded) shared(create func(before any) any) any {
 	b.c.mu.Lock()
 	defer b.c.mu.Unlock()
 	if b.f.boarded > 1 && b.f.shared == nil {
-		b.f.shared = create()
+		b.f.shared, b.c.spare = create(b.c.spare), nil
 	}
 	return b.f.shared
 }

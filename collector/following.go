@@ -24,7 +24,7 @@ type reading interface {
 	// onlyWhole makes next wait for the end.
 	onlyWhole()
 	evicted() context.Context
-	shared(create func() any) any
+	shared(create func(before any) any) any
 	times() Times
 	close()
 }
@@ -66,8 +66,10 @@ func (r *Following) Evicted() context.Context { return r.of.evicted() }
 
 // Shared returns what all who read this snapshot share, which is what create
 // returns when the first of them calls; nil where nobody else does. It is for
-// who has called Next or All.
-func (r *Following) Shared(create func() any) any { return r.of.shared(create) }
+// who has called Next or All, until Close. create is given what the readers of an
+// earlier snapshot shared, of whom none is left, to use its memory again; nil
+// where there is none.
+func (r *Following) Shared(create func(before any) any) any { return r.of.shared(create) }
 
 // Times says when the snapshot was made; the zero Times before its end, and of one that was there already.
 func (r *Following) Times() Times { return r.of.times() }
@@ -84,6 +86,6 @@ type whole struct {
 func (w whole) next(context.Context) (*model.Snapshot, bool, error) { return w.snap, true, nil }
 func (w whole) onlyWhole()                                          {}
 func (w whole) evicted() context.Context                            { return context.Background() }
-func (w whole) shared(func() any) any                               { return nil }
+func (w whole) shared(func(any) any) any                            { return nil }
 func (w whole) times() Times                                        { return Times{} }
 func (w whole) close()                                              { w.release() }

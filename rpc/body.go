@@ -28,8 +28,7 @@ const (
 
 // answerBody reads the body of r and answers it as answer does. If it cannot be read, the answer is an error.
 func (b *bounds) answerBody(f face, w http.ResponseWriter, r *http.Request, answer func(w http.ResponseWriter, body []byte)) {
-	var body bytes.Buffer
-	large, err := b.readBody(&body, w, r)
+	body, large, err := b.readBody(w, r)
 	if large != nil {
 		defer large.leave()
 	}
@@ -37,37 +36,53 @@ func (b *bounds) answerBody(f face, w http.ResponseWriter, r *http.Request, answ
 		b.writeBodyError(f, w, err)
 		return
 	}
-	b.answer(f, w, r, func(w http.ResponseWriter) { answer(w, body.Bytes()) })
+	b.answer(f, w, r, func(w http.ResponseWriter) { answer(w, body) })
 }
 
 // errBusy is why a body is not read on.
 var errBusy = errors.New("as many large bodies are read as may be")
 
 // readBody reads the body of r to the end. With one that is large comes the place that it has taken.
-func (b *bounds) readBody(body *bytes.Buffer, w http.ResponseWriter, r *http.Request) (large *place, err error) {
+func (b *bounds) readBody(w http.ResponseWriter, r *http.Request) (body []byte, large *place, err error) {
 	of := exchangeOf(r.Context())
 	if r.ContentLength > MaxBody {
-		return nil, &http.MaxBytesError{Limit: MaxBody}
+		return nil, nil, &http.MaxBytesError{Limit: MaxBody}
 	}
 	defer of.reads()()
-	limited := http.MaxBytesReader(w, r.Body, MaxBody)
-	_, err = io.CopyN(body, limited, smallBody+1)
-	if err == nil {
-		var ok bool
-		if large, ok = b.large.take(r.Context()); !ok {
-			return nil, errBusy
-		}
-		_, err = body.ReadFrom(limited)
+	if 0 < r.ContentLength && r.ContentLength <= smallBody {
+		body = make([]byte, r.ContentLength) // of a call some 60 bytes, where a bytes.Buffer would have 512
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, large, err = b.readLarge(w, r)
 	}
 	switch {
-	case err == nil, errors.Is(err, io.EOF):
+	case err == nil:
 		of.bodyIsRead(r)
-		return large, nil
+		return body, large, nil
 	case of.hasLostItsBody():
-		return large, errBusy
+		return nil, large, errBusy
 	default:
-		return large, err
+		return nil, large, err
 	}
+}
+
+// readLarge is readBody for a body that is large, or does not say how long it is.
+func (b *bounds) readLarge(w http.ResponseWriter, r *http.Request) (body []byte, large *place, err error) {
+	var read bytes.Buffer
+	limited := http.MaxBytesReader(w, r.Body, MaxBody)
+	_, err = io.CopyN(&read, limited, smallBody+1)
+	switch {
+	case errors.Is(err, io.EOF):
+		return read.Bytes(), nil, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	large, ok := b.large.take(r.Context())
+	if !ok {
+		return nil, nil, errBusy
+	}
+	_, err = read.ReadFrom(limited)
+	return read.Bytes(), large, err
 }
 
 // writeBodyError answers a request whose body could not be read.

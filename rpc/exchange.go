@@ -36,19 +36,19 @@ type exchange struct {
 	status      int         // of the answer; 0: none has been said
 	call        loggedCall  // what is asked for
 
-	mu       sync.Mutex // also held while a deadline is set, which must not be once the handler has returned
-	waiting  time.Time  // since when it waits for the client; the zero Time: it does not
-	reading  bool       // what it waits for is the body
-	unseen   int        // bytes since the last look at the delivery that were written, or are to be by the write under way
-	looks    deliveries // at the delivery
-	first    delivery   // at the first look, which is before much has been written
-	last     delivery   // at the last look before the write under way
-	written  int        // bytes
-	hasRead  bool       // the client has taken flushFrom of the answer
-	deadline time.Time  // of all writes, for who asked for one
-	cutBody  bool       // the client has lost its place while its body was read
-	cut      bool       // it has lost it later, or is not worth more waiting for another reason
-	over     bool       // the handler has returned
+	mu       sync.Mutex  // also held while a deadline is set, which must not be once the handler has returned
+	waiting  time.Time   // since when it waits for the client; the zero Time: it does not
+	reading  bool        // what it waits for is the body
+	unseen   int         // bytes since the last look at the delivery that were written, or are to be by the write under way
+	looks    *deliveries // at the delivery; nil: there was none, as of most answers
+	first    delivery    // at the first look, which is before much has been written
+	last     delivery    // at the last look before the write under way
+	written  int         // bytes
+	hasRead  bool        // the client has taken flushFrom of the answer
+	deadline time.Time   // of all writes, for who asked for one
+	cutBody  bool        // the client has lost its place while its body was read
+	cut      bool        // it has lost it later, or is not worth more waiting for another reason
+	over     bool        // the handler has returned
 }
 
 type exchangeKey struct{}
@@ -220,13 +220,21 @@ func (e *exchange) beginWrite(n int) error {
 	}
 	e.waiting = time.Now()
 	if e.unseen += n; e.unseen > worthACopy && !e.multiplexed {
-		e.unseen, e.last = 0, e.looks.of(e.connection.Conn)
+		e.unseen, e.last = 0, e.look()
 		if !e.first.known {
 			e.first = e.last
 		}
 		e.sees(e.last)
 	}
 	return nil
+}
+
+// look looks at the delivery.
+func (e *exchange) look() delivery {
+	if e.looks == nil {
+		e.looks = new(deliveries)
+	}
+	return e.looks.of(e.connection.Conn)
 }
 
 // sees is called with each look at the delivery.
@@ -251,7 +259,7 @@ func (e *exchange) late(now time.Time, atLeast time.Duration) time.Duration {
 	case e.reading || e.multiplexed:
 		return late
 	}
-	d := e.looks.of(e.connection.Conn)
+	d := e.look()
 	e.sees(d)
 	switch {
 	case d.whole: // what waits is the write, for a processor
@@ -274,7 +282,7 @@ func (e *exchange) delivery() delivery {
 	if e.over {
 		return delivery{}
 	}
-	return e.looks.of(e.connection.Conn)
+	return e.look()
 }
 
 // cutOff lets an exchange wait for its client no longer. One that reads a body can still be answered.

@@ -53,7 +53,7 @@ type part struct {
 }
 
 func newOutbox(w http.ResponseWriter, r *http.Request, kept *places, spare *sync.Pool) *outbox {
-	o := &outbox{ResponseWriter: w, request: r, kept: kept, spare: spare, idle: make(chan struct{}, 1), ended: make(chan struct{})}
+	o := &outbox{ResponseWriter: w, request: r, kept: kept, spare: spare}
 	o.more.L, o.parts = &o.mu, o.room[:0]
 	return o
 }
@@ -128,8 +128,8 @@ func (o *outbox) buffer(size int) []byte {
 func (o *outbox) add(b []byte) *part {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.begun {
-		o.begun = true
+	if !o.begun { // most answers are sent as a whole
+		o.begun, o.idle, o.ended = true, make(chan struct{}, 1), make(chan struct{})
 		go o.run()
 	}
 	p := &o.one

@@ -89,14 +89,15 @@ const keptUnits = 128
 // tenth of the time that it takes to encode them.
 type sharedAnswer struct {
 	mu    sync.Mutex
-	units [keptUnits]sharedUnit // that from a socket i stands at i/unit, modulo their number
+	units []sharedUnit // keptUnits at most; that from a socket i stands at i/unit, modulo keptUnits
 }
 
 // sharedUnit are the records of the sockets from an index on, separated by commas.
 type sharedUnit struct {
+	known   bool
 	from    int
 	records int
-	bytes   []byte // nil: none yet
+	bytes   []byte
 }
 
 // appendUnit appends the unit of the sockets from an index on, behind a comma if that is wanted, and returns how many
@@ -104,8 +105,12 @@ type sharedUnit struct {
 func (a *sharedAnswer) appendUnit(buf []byte, from int, comma bool) (_ []byte, records int, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	u := &a.units[from/unit%keptUnits]
-	if u.bytes == nil || u.from != from {
+	at := from / unit % keptUnits
+	if at >= len(a.units) {
+		return buf, 0, false
+	}
+	u := &a.units[at]
+	if !u.known || u.from != from {
 		return buf, 0, false
 	}
 	if comma && u.records > 0 {
@@ -118,21 +123,53 @@ func (a *sharedAnswer) appendUnit(buf []byte, from int, comma bool) (_ []byte, r
 func (a *sharedAnswer) keep(from int, b []byte, records int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	u := &a.units[from/unit%keptUnits]
-	if u.bytes != nil && u.from > from {
+	at := from / unit % keptUnits
+	if missing := at + 1 - len(a.units); missing > 0 {
+		a.units = append(a.units, make([]sharedUnit, missing)...)
+	}
+	u := &a.units[at]
+	if u.known && u.from > from {
 		return
 	}
 	if u.bytes == nil {
 		u.bytes = make([]byte, 0, len(b)+len(b)/8)
 	}
-	u.from, u.records, u.bytes = from, records, append(u.bytes[:0], b...)
+	u.known, u.from, u.records, u.bytes = true, from, records, append(u.bytes[:0], b...)
+}
+
+// forget makes an answer the beginning of another, which is as long as a rule and so finds its memory here.
+func (a *sharedAnswer) forget() {
+	for i := range a.units {
+		a.units[i].known = false
+	}
 }
 
 // sharedAnswers are those that are made from one snapshot, by what was asked for.
 type sharedAnswers struct {
-	mu sync.Mutex
-	by map[string]*sharedAnswer
+	mu    sync.Mutex
+	by    map[string]*sharedAnswer
+	spare []*sharedAnswer // of an earlier snapshot
 }
+
+// sharedAnswersAfter returns those of another snapshot, for which the memory is used of those before, if there are any. That
+// is most of what an answer of few sockets leaves behind else. Of many sockets they are too much to be kept.
+func sharedAnswersAfter(before any) any {
+	all, ok := before.(*sharedAnswers)
+	if !ok {
+		return &sharedAnswers{by: make(map[string]*sharedAnswer)}
+	}
+	for _, a := range all.by {
+		if len(a.units) <= spareUnits && len(all.spare) < maxShared {
+			a.forget()
+			all.spare = append(all.spare, a)
+		}
+	}
+	clear(all.by)
+	return all
+}
+
+// spareUnits is up to how many units an answer has whose memory is used again, about 64 KiB.
+const spareUnits = 16
 
 // maxShared is how many different answers are shared of one snapshot: the dashboards of a host ask for few.
 const maxShared = 4
@@ -140,7 +177,7 @@ const maxShared = 4
 // sharedAnswerOf returns the answer of those who read the same snapshot and ask for the same; nil if nobody else reads it,
 // or those ask for too many different things. It is for who has read the first of the snapshot.
 func sharedAnswerOf(following *collector.Following, asked string) *sharedAnswer {
-	all, _ := following.Shared(func() any { return &sharedAnswers{by: make(map[string]*sharedAnswer)} }).(*sharedAnswers)
+	all, _ := following.Shared(sharedAnswersAfter).(*sharedAnswers)
 	if all == nil {
 		return nil
 	}
@@ -149,6 +186,9 @@ func sharedAnswerOf(following *collector.Following, asked string) *sharedAnswer 
 	of := all.by[asked]
 	if of == nil && len(all.by) < maxShared {
 		of = new(sharedAnswer)
+		if n := len(all.spare); n > 0 {
+			of, all.spare = all.spare[n-1], all.spare[:n-1]
+		}
 		all.by[asked] = of
 	}
 	return of

@@ -86,6 +86,33 @@ func TestSharedRecordsAreBounded(t *testing.T) {
 	}
 }
 
+// The memory of short answers is used again for those of another snapshot, which have nothing of what is in it.
+func TestSharedRecordsOfAnotherSnapshot(t *testing.T) {
+	const short, long = unit*spareUnits - 1, unit*spareUnits + 1
+	all, _ := sharedAnswersAfter(nil).(*sharedAnswers)
+	write := func(shared *sharedAnswer, sockets int) {
+		t.Helper()
+		of := &numbers{in: func(int) bool { return true }}
+		w := recordsWriter{shared: shared}
+		var out Reply
+		if err := w.write(&out, sockets, true, of); err != nil {
+			t.Fatal(err)
+		}
+		if of.asked != sockets || string(out.Buf) != of.list(sockets) {
+			t.Errorf("the first reader of %d sockets has encoded %d, and has %q", sockets, of.asked, out.Buf)
+		}
+	}
+	all.by["short"], all.by["long"] = new(sharedAnswer), new(sharedAnswer)
+	before := all.by["short"]
+	write(before, short)
+	write(all.by["long"], long)
+	next, _ := sharedAnswersAfter(all).(*sharedAnswers)
+	if len(next.by) != 0 || len(next.spare) != 1 || next.spare[0] != before {
+		t.Fatalf("%d answers and %d spare ones, want none and the short one", len(next.by), len(next.spare))
+	}
+	write(next.spare[0], short)
+}
+
 // A limit ends the answer, and what leaves it out is not shared.
 func TestLimitedRecords(t *testing.T) {
 	of := &numbers{in: func(i int) bool { return i%2 == 1 }}
