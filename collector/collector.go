@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/connectionsd/connectionsd/collector/container"
 	"github.com/connectionsd/connectionsd/collector/owner"
 	"github.com/connectionsd/connectionsd/collector/process"
@@ -91,11 +89,10 @@ type Collector struct {
 	wanted owner.Wanted
 	// foreseen are those that requests for some of the sockets found lately.
 	foreseen []foreseen
-	// latest is how many sockets the latest dump of all had, and shared whether
-	// several waited for the latest that was asked for.
-	latest int
-	shared bool
-	pace   pace
+	// latest is how many sockets the latest dump of all had.
+	latest    int
+	pace      pace
+	gathering gathering
 	// wake tells Run of a pending flight, and freed of a snapshot that nobody
 	// reads any more.
 	wake, freed chan struct{}
@@ -324,6 +321,8 @@ func (c *Collector) beginSample() (cost time.Duration, ok bool) {
 // Run makes the dumps until ctx is done. It must be called once.
 func (c *Collector) Run(ctx context.Context) {
 	defer c.stop()
+	c.gathering.network = newNetwork()
+	defer c.gathering.network.close()
 	defer c.namespaces.close()
 	defer c.containers.close()
 	timer := time.NewTimer(0) // the first sample at once: ages are exact from there on
@@ -344,7 +343,7 @@ func (c *Collector) Run(ctx context.Context) {
 				c.sample(ctx)
 				made, full = time.Now(), time.Time{}
 			}
-			c.letOthersRun()
+			c.gather()
 			f := c.board()
 			if f == nil {
 				continue
@@ -377,32 +376,6 @@ func (c *Collector) Run(ctx context.Context) {
 		made, full = time.Now(), time.Time{}
 		c.pace.add(cost)
 		timer.Reset(c.pace.wait())
-	}
-}
-
-// shortDump is up to how many sockets a dump is held to be short: it takes some
-// milliseconds.
-const shortDump = 4096
-
-// letOthersRun is called before the dump of a flight begins. Under load those who
-// had the last dump are encoding what it said, and their clients are about to
-// ask again: who does so before the dump begins shares it. Without this it is
-// those alone who came during the last dump, half of all, and with few sockets
-// the dump is most of what a request costs. Then the processor is offered to
-// whoever waits for it, another thread or a client on the same host, which the
-// kernel would let wait for this one's turn to end: without that it is up to 4 ms
-// (a tick), and the slowest of a hundred answers takes half as long again. That
-// gives way to all who wait, and so is done only where clients share dumps.
-func (c *Collector) letOthersRun() {
-	if c.latest > shortDump {
-		return
-	}
-	const times = 10 // a client's next request takes several steps
-	for range times {
-		runtime.Gosched()
-	}
-	if c.shared {
-		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // it does not fail
 	}
 }
 
@@ -457,7 +430,6 @@ func (c *Collector) board() *flight {
 			c.wakeUp()
 		}
 		f.boarded = f.waiting
-		c.shared = f.boarded > 1
 		return f
 	}
 	return nil
@@ -509,6 +481,7 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, inP
 		snap = new(model.Snapshot)
 	}
 	f.times.Joined = time.Now()
+	c.landed(f)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.part = model.Snapshot{}
