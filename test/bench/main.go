@@ -84,6 +84,8 @@ func run(ctx context.Context, args []string) error {
 			return fetch(ctx, args[1:])
 		case readyCommand:
 			return ready(ctx, args[1:])
+		case walkedCommand:
+			return walked(ctx, args[1:])
 		}
 	}
 	o, chosen, err := parse(args)

@@ -28,8 +28,14 @@ const walkPath = "/walk"
 // it, without records, without a question read and, but for walkPath, without a
 // dump.
 func serveReady(ctx context.Context, size int) (p *process, address string, err error) {
+	return serveAlone(ctx, readyCommand, size)
+}
+
+// serveAlone starts this program with a command that serves, and returns the
+// address which it says.
+func serveAlone(ctx context.Context, command string, size int) (p *process, address string, err error) {
 	stdout := new(measuring.Tail)
-	p, err = start(ctx, stdout, "/proc/self/exe", readyCommand, strconv.Itoa(size))
+	p, err = start(ctx, stdout, "/proc/self/exe", command, strconv.Itoa(size))
 	if err != nil {
 		return nil, "", err
 	}
@@ -48,12 +54,17 @@ func serveReady(ctx context.Context, size int) (p *process, address string, err 
 	return p, address, nil
 }
 
+// answerSize returns the argument of a command, how many bytes it answers with.
+func answerSize(command string, args []string) (int, error) {
+	if len(args) != 1 {
+		return 0, fmt.Errorf("%s has %d arguments, want 1", command, len(args))
+	}
+	return strconv.Atoi(args[0])
+}
+
 // ready is the process whose argument is how many bytes it answers with.
 func ready(ctx context.Context, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("%s has %d arguments, want 1", readyCommand, len(args))
-	}
-	size, err := strconv.Atoi(args[0])
+	size, err := answerSize(readyCommand, args)
 	if err != nil {
 		return err
 	}

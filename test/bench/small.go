@@ -16,6 +16,7 @@ import (
 // server is one that is asked on a small host.
 type server struct {
 	name    string
+	command string // of this program, which serves; "": it is another
 	process *process
 	address string
 	request []byte
@@ -29,6 +30,7 @@ const (
 	scopedName  = "connectionsd, scope"
 	monerodName = "monerod"
 	readyName   = "net/http alone, as many bytes"
+	walkedName  = "a fresh dump alone, as many bytes"
 )
 
 // small measures, on a host with a monerod, its two peers and little more, how
@@ -57,11 +59,12 @@ func small(ctx context.Context, o options) (_ *section, err error) {
 		if err := askByTurns(ctx, o, clients, servers); err != nil {
 			return nil, err
 		}
-		floor, err := askReady(ctx, o, clients, ours.loads[0].size)
-		if err != nil {
-			return nil, err
+		for _, floor := range []server{{name: readyName, command: readyCommand}, {name: walkedName, command: walkedCommand}} {
+			if err := floor.askAlone(ctx, o, clients, ours.loads[0].size); err != nil {
+				return nil, err
+			}
+			servers = append(servers, &floor)
 		}
-		servers = append(servers, floor)
 		fresh, answers, err := freshness(ctx, d.address, clients, o.load)
 		if err != nil {
 			return nil, fmt.Errorf("%d clients: %w", clients, err)
@@ -94,16 +97,15 @@ func askByTurns(ctx context.Context, o options, clients int, servers []*server) 
 	return nil
 }
 
-// askReady puts a server under the same loads that has an answer of so many
-// bytes ready.
-func askReady(ctx context.Context, o options, clients, size int) (*server, error) {
-	p, address, err := serveReady(ctx, size)
-	if err != nil {
-		return nil, err
+// askAlone puts a server of this program under the same loads that has an answer
+// of so many bytes ready.
+func (s *server) askAlone(ctx context.Context, o options, clients, size int) (err error) {
+	if s.process, s.address, err = serveAlone(ctx, s.command, size); err != nil {
+		return err
 	}
-	defer p.stop()
-	s := &server{name: readyName, process: p, address: address, request: call(getConnections)}
-	return s, askByTurns(ctx, o, clients, []*server{s})
+	defer s.process.stop()
+	s.request = call(getConnections)
+	return askByTurns(ctx, o, clients, []*server{s})
 }
 
 // smallTargets are the targets of a small host with 8 clients.
