@@ -255,12 +255,17 @@ const (
 	roomEvery      = time.Second
 )
 
+// maxSpare is of how many sockets at most a snapshot may be for what its readers
+// shared to be kept for reuse: of few it is much of what an answer leaves behind.
+const maxSpare = 512
+
 func (c *Collector) releaseLocked(l *lease) {
 	if l.readers--; l.readers > 0 {
 		return
 	}
 	if l.flight != nil {
-		if l.flight.shared != nil && l.flight.err == nil { // after an error some who followed can still be reading
+		// After an error some who followed can still be reading, and of many sockets it would be much to keep.
+		if l.flight.shared != nil && l.flight.err == nil && len(l.snap.Sockets) <= maxSpare {
 			c.spare = l.flight.shared
 		}
 		c.leased = slices.DeleteFunc(c.leased, func(f *flight) bool { return f == l.flight })
@@ -419,6 +424,10 @@ func (c *Collector) askBack() {
 func (c *Collector) board() *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	select {
+	case <-c.wake: // by one who has come since, or is told again below
+	default:
+	}
 	for len(c.pending) > 0 {
 		f := c.pending[0]
 		c.pending = slices.Delete(c.pending, 0, 1)
@@ -480,8 +489,8 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, inP
 	if snap == nil {
 		snap = new(model.Snapshot)
 	}
-	f.times.Joined = time.Now()
 	c.landed(f)
+	f.times.Joined = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.part = model.Snapshot{}

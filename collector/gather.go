@@ -3,6 +3,7 @@
 package collector
 
 import (
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,11 +18,13 @@ const shortDump = 4096
 // A short dump is put off for as long as somebody comes, and then for a part of what
 // the latest one took, up to maxGather: to wait for another costs all who have come,
 // and saves one dump. It is counted in looks at the network, of which one that finds
-// nothing takes about lookTakes (BenchmarkLook).
+// nothing takes about lookTakes (BenchmarkLook): while others have something to do,
+// those who are to come cannot. Where that does not end, it does after gatherWithin.
 const (
-	gatherShare = 4
-	maxGather   = 50 * time.Microsecond
-	lookTakes   = time.Microsecond
+	gatherShare  = 4
+	maxGather    = 50 * time.Microsecond
+	lookTakes    = time.Microsecond
+	gatherWithin = 2 * time.Millisecond
 )
 
 // gathering puts off a short dump until those are there who will ask for the same:
@@ -51,10 +54,11 @@ func (c *Collector) gather() {
 		return
 	}
 	g := &c.gathering
-	g.network.look()
+	began := c.options.Clock()
+	g.see(g.expected)
 	most := c.waiting(g.only, g.scope)
 	patience := int(min(g.took/gatherShare, maxGather) / lookTakes)
-	for left := patience; left > 0 && most > 0 && most < g.expected; left-- {
+	for left := patience; left > 0 && most > 0 && most < g.expected && c.options.Clock()-began < gatherWithin; left-- {
 		g.network.look()
 		if waiting := c.waiting(g.only, g.scope); waiting > most {
 			most, left = waiting, patience
@@ -72,9 +76,18 @@ func (c *Collector) landed(f *flight) {
 		return
 	}
 	g := &c.gathering
-	g.network.look()
-	g.only, g.scope, g.took = f.only, f.want.Scope, f.times.Joined.Sub(f.times.Began)
+	g.see(f.boarded)
+	g.only, g.scope, g.took = f.only, f.want.Scope, time.Since(f.times.Began)
 	g.expected = f.boarded + c.waiting(g.only, g.scope)
+}
+
+// see sees to it that those who have come have boarded, where so many share dumps.
+// With more than one processor for Go, one that has nothing to do has looked at the
+// network already: who asks alone need not wait for it to be woken.
+func (g *gathering) see(sharing int) {
+	if sharing > 1 || runtime.GOMAXPROCS(0) == 1 {
+		g.network.look()
+	}
 }
 
 // waiting returns how many wait for the oldest pending flight, if it is one of these

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/connectionsd/connectionsd/collector"
@@ -126,7 +127,12 @@ func goAndReturn(way net.Conn) error {
 // Of those who had a dump together, one who comes back alone is answered too: the others are waited for a moment, and no longer.
 func TestGatheringEnds(t *testing.T) {
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
-	run(t, kernel.Dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+	dial := func() (sockdiag.Conn, error) {
+		conn, err := kernel.Dial()
+		return slow{conn}, err // long enough for others to be waited for
+	}
+	run(t, dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		synctest.Wait() // the sampler's first dump runs
 		var together sync.WaitGroup
 		for range 8 {
 			together.Go(func() {
@@ -138,6 +144,9 @@ func TestGatheringEnds(t *testing.T) {
 		together.Wait()
 		if err := asks(ctx, c); err != nil {
 			t.Error(err)
+		}
+		if kernel.Begun() != 3 {
+			t.Errorf("%d dumps, want 3: the sampler's, one for all eight, and one for the one", kernel.Begun())
 		}
 	})
 }

@@ -201,6 +201,51 @@ func TestReadersShare(t *testing.T) {
 	})
 }
 
+// What was shared is used again once nobody reads that snapshot any more.
+func TestWhatWasSharedIsUsedAgain(t *testing.T) {
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}
+	dial := func() (sockdiag.Conn, error) {
+		conn, err := kernel.Dial()
+		return slow{conn}, err
+	}
+	run(t, dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
+		// share has two readers share a name, and returns them and what the first is given of those before.
+		share := func(name string) (readers [2]*collector.Following, before any) {
+			busy(t, c)
+			for i := range readers {
+				var err error
+				if readers[i], err = c.Follow(collector.Want{}, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, r := range readers {
+				if _, err := r.All(ctx); err != nil {
+					t.Fatal(err)
+				}
+				r.Shared(func(b any) any { before = b; return name })
+			}
+			return readers, before
+		}
+		first, before := share("first")
+		if before != nil {
+			t.Errorf("the first are given %v", before)
+		}
+		first[0].Close()
+		second, before := share("second")
+		if before != nil {
+			t.Errorf("while one still reads the first, the second are given %v", before)
+		}
+		first[1].Close()
+		third, before := share("third")
+		if before != "first" {
+			t.Errorf("the third are given %v, want what the first shared", before)
+		}
+		for _, r := range append(second[:], third[:]...) {
+			r.Close()
+		}
+	})
+}
+
 // Who no longer waits costs no dump.
 func TestRequestsThatLeave(t *testing.T) {
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{sockdiagtest.Sockets()}}

@@ -49,7 +49,8 @@ func (b *bounds) readBody(w http.ResponseWriter, r *http.Request) (body []byte, 
 		return nil, nil, &http.MaxBytesError{Limit: MaxBody}
 	}
 	defer of.reads()()
-	if 0 < r.ContentLength && r.ContentLength <= smallBody {
+	if r.ProtoMajor == 1 && 0 < r.ContentLength && r.ContentLength <= smallBody {
+		// Over HTTP/2 the end comes by itself. Who is answered before would be told to send no more.
 		body = make([]byte, r.ContentLength) // of a call some 60 bytes, where a bytes.Buffer would have 512
 		_, err = io.ReadFull(r.Body, body)
 	} else {

@@ -151,15 +151,14 @@ type sharedAnswers struct {
 	spare []*sharedAnswer // of an earlier snapshot
 }
 
-// sharedAnswersAfter returns those of another snapshot, for which the memory is used of those before, if there are any. That
-// is most of what an answer of few sockets leaves behind else. Of many sockets they are too much to be kept.
+// sharedAnswersAfter returns those of another snapshot, for which the memory is used of those before, if there are any.
 func sharedAnswersAfter(before any) any {
 	all, ok := before.(*sharedAnswers)
 	if !ok {
 		return &sharedAnswers{by: make(map[string]*sharedAnswer)}
 	}
 	for _, a := range all.by {
-		if len(a.units) <= spareUnits && len(all.spare) < maxShared {
+		if len(all.spare) < maxShared {
 			a.forget()
 			all.spare = append(all.spare, a)
 		}
@@ -168,15 +167,19 @@ func sharedAnswersAfter(before any) any {
 	return all
 }
 
-// spareUnits is up to how many units an answer has whose memory is used again, about 64 KiB.
-const spareUnits = 16
-
-// maxShared is how many different answers are shared of one snapshot: the dashboards of a host ask for few.
-const maxShared = 4
+// maxShared is how many different answers are shared of one snapshot: the dashboards of a host ask for few. Who asks for
+// more than maxAsked bytes tell shares with nobody, since they are kept.
+const (
+	maxShared = 4
+	maxAsked  = 1024
+)
 
 // sharedAnswerOf returns the answer of those who read the same snapshot and ask for the same; nil if nobody else reads it,
-// or those ask for too many different things. It is for who has read the first of the snapshot.
+// or those ask for too many different things, or for one that takes too many words. It is for who has read the first of the snapshot.
 func sharedAnswerOf(following *collector.Following, asked string) *sharedAnswer {
+	if len(asked) > maxAsked {
+		return nil
+	}
 	all, _ := following.Shared(sharedAnswersAfter).(*sharedAnswers)
 	if all == nil {
 		return nil

@@ -86,9 +86,9 @@ func TestSharedRecordsAreBounded(t *testing.T) {
 	}
 }
 
-// The memory of short answers is used again for those of another snapshot, which have nothing of what is in it.
+// The memory of answers is used again for those of another snapshot, which have nothing of what is in it.
 func TestSharedRecordsOfAnotherSnapshot(t *testing.T) {
-	const short, long = unit*spareUnits - 1, unit*spareUnits + 1
+	const first, second = 10*unit + 1, 9 * unit
 	all, _ := sharedAnswersAfter(nil).(*sharedAnswers)
 	write := func(shared *sharedAnswer, sockets int) {
 		t.Helper()
@@ -102,15 +102,23 @@ func TestSharedRecordsOfAnotherSnapshot(t *testing.T) {
 			t.Errorf("the first reader of %d sockets has encoded %d, and has %q", sockets, of.asked, out.Buf)
 		}
 	}
-	all.by["short"], all.by["long"] = new(sharedAnswer), new(sharedAnswer)
-	before := all.by["short"]
-	write(before, short)
-	write(all.by["long"], long)
+	before := new(sharedAnswer)
+	all.by["all"] = before
+	write(before, first)
 	next, _ := sharedAnswersAfter(all).(*sharedAnswers)
 	if len(next.by) != 0 || len(next.spare) != 1 || next.spare[0] != before {
-		t.Fatalf("%d answers and %d spare ones, want none and the short one", len(next.by), len(next.spare))
+		t.Fatalf("%d answers and %d spare ones, want none and the one before", len(next.by), len(next.spare))
 	}
-	write(next.spare[0], short)
+	write(next.spare[0], second)
+	for range 3 * maxShared {
+		for i := range maxShared {
+			next.by[strconv.Itoa(i)] = new(sharedAnswer)
+		}
+		next, _ = sharedAnswersAfter(next).(*sharedAnswers)
+	}
+	if len(next.spare) != maxShared {
+		t.Errorf("%d spare answers, want %d", len(next.spare), maxShared)
+	}
 }
 
 // A limit ends the answer, and what leaves it out is not shared.

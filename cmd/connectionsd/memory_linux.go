@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // manySockets is from where on the memory that the sockets take is most of what
@@ -34,7 +35,7 @@ const ballastOfFew = 32 << 20
 type memoryFollower struct {
 	before        int // what there was before the start
 	started, many bool
-	limited       bool // GOMEMLIMIT says how much there may be, and would count what is in no memory
+	told          bool // GOGC or GOMEMLIMIT says how much there may be
 	// ballast counts as memory in use, and so makes room for as much garbage as it
 	// has bytes, whatever else is in use: to raise the percentage would multiply that.
 	// Nothing is in it, so that it takes no memory but addresses.
@@ -43,12 +44,13 @@ type memoryFollower struct {
 
 // followMemory is called at the start, when this host has so many sockets.
 func followMemory(sockets int) *memoryFollower {
-	m := &memoryFollower{many: sockets >= manySockets, limited: debug.SetMemoryLimit(-1) != math.MaxInt64}
+	m := &memoryFollower{many: sockets >= manySockets}
 	percent := garbageOfStart
 	if m.many { // the first dump would leave most of the garbage of all
 		percent = garbageOfMany
 	}
 	m.before = debug.SetGCPercent(percent)
+	m.told = m.before != garbageOfFew || debug.SetMemoryLimit(-1) != math.MaxInt64
 	return m
 }
 
@@ -80,8 +82,11 @@ func (m *memoryFollower) dumped(sockets int) {
 		}
 	}
 	switch {
-	case m.ballast == nil && sockets <= fewSockets && !m.limited:
+	case m.ballast == nil && sockets <= fewSockets && !m.told:
 		m.ballast = make([]byte, ballastOfFew)
+		// Where something else was before Go has cleared it, which has brought it into
+		// memory. It fails only where a page is larger than Go's, and then it stays there.
+		_ = unix.Madvise(m.ballast, unix.MADV_DONTNEED)
 	case m.ballast != nil && sockets > 2*fewSockets:
 		m.ballast = nil
 	}

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"math"
+	"os"
+	"runtime"
 	"runtime/debug"
 	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // garbage returns the percentage of garbage that is let pile up.
@@ -46,12 +52,55 @@ func TestGarbageFollowsSockets(t *testing.T) {
 	}
 }
 
-// Who limits the memory is not given a ballast, which would count.
-func TestNoBallastWithinALimit(t *testing.T) {
+// Who says how much memory there may be is given no ballast, which would count.
+func TestNoBallastWhereItIsTold(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64 - 1))
-	m := followMemory(1)
-	if m.dumped(1); m.ballast != nil {
-		t.Errorf("a ballast of %d bytes, want none", len(m.ballast))
+	for name, tell := range map[string]func() (undo func()){
+		"GOMEMLIMIT": func() func() {
+			before := debug.SetMemoryLimit(math.MaxInt64 - 1)
+			return func() { debug.SetMemoryLimit(before) }
+		},
+		"GOGC": func() func() {
+			debug.SetGCPercent(50)
+			return func() { debug.SetGCPercent(100) }
+		},
+	} {
+		undo := tell()
+		m := followMemory(1)
+		if m.dumped(1); m.ballast != nil {
+			t.Errorf("%s: a ballast of %d bytes, want none", name, len(m.ballast))
+		}
+		undo()
 	}
+}
+
+// A ballast takes no memory, also one that comes where something else was.
+func TestBallastTakesNoMemory(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	m := followMemory(1)
+	for round := range 3 {
+		m.dumped(2*fewSockets + 1)
+		used := bytes.Repeat([]byte{1}, ballastOfFew)
+		runtime.KeepAlive(used)
+		used = nil
+		runtime.GC()
+		m.dumped(1)
+		if got := inMemory(t, m.ballast); got > ballastOfFew/100 {
+			t.Errorf("round %d: %d bytes of %d are in memory", round, got, len(m.ballast))
+		}
+	}
+}
+
+// inMemory returns how many bytes of b are, with mincore(2).
+func inMemory(t *testing.T, b []byte) (n int) {
+	t.Helper()
+	pages := make([]byte, len(b)/os.Getpagesize())
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(unsafe.Pointer(&pages[0])))
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	for _, page := range pages {
+		n += int(page&1) * os.Getpagesize()
+	}
+	return n
 }
