@@ -43,7 +43,7 @@ type gathering struct {
 	took     time.Duration
 }
 
-// gather is called before the dump of the oldest pending flight begins. Then the
+// gather is called before the dump of the oldest pending flight begins. In the end the
 // processor is offered to whoever waits for it, another thread or a client on the
 // same host, which the kernel would let wait for this one's turn to end: without
 // that it is up to 4 ms (a tick), and the slowest of a hundred answers takes half as
@@ -70,7 +70,7 @@ func (c *Collector) gather() {
 }
 
 // landed is called when the dump of a flight has ended, before those who waited for
-// it know.
+// it know: who has come by then has come during the dump.
 func (c *Collector) landed(f *flight) {
 	if c.latest > shortDump {
 		return

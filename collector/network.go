@@ -47,16 +47,17 @@ func newNetwork() *network {
 	return n
 }
 
-// look returns once all who have something to do have had their turn, and those
-// for whom something has come before are among them. It makes something come for
-// the caller and waits for that, so that the scheduler has to look.
+// look returns, with one processor for Go, once all who have something to do have
+// had their turn, and those for whom something has come before are among them. It
+// makes something come for the caller and waits for that, so that the scheduler has
+// to look. With more processors they have had it, or have it now.
 func (n *network) look() {
 	if n == nil {
 		runtime.Gosched()
 		return
 	}
 	n.waited = false
-	_ = n.conn.Read(n.wait) // it fails only once the eventfd is closed
+	_ = n.conn.Read(n.wait) // it fails only where Go cannot wait for an eventfd
 	runtime.Gosched()       // the scheduler can have come to the caller before the others
 }
 
