@@ -4,6 +4,7 @@ package collector
 
 import (
 	"testing"
+	"time"
 
 	"github.com/connectionsd/connectionsd/collector/sockdiag"
 	"github.com/connectionsd/connectionsd/model"
@@ -32,5 +33,27 @@ func TestBoardingTakesTheWord(t *testing.T) {
 	}
 	if f := c.board(); f != nil {
 		t.Errorf("a third flight with %d", f.boarded)
+	}
+}
+
+// However often somebody comes while the others are waited for, or however long a look takes, the dump begins after some time.
+func TestGatheringHasALimit(t *testing.T) {
+	const lookWithin = gatherWithin / 4
+	now, asked := time.Duration(0), 0
+	c := New(Options{Dumper: sockdiag.New(nil, nil, 1)})
+	c.options.Clock = func() time.Duration {
+		if _, err := c.Follow(Want{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		now, asked = now+lookWithin, asked+1
+		return now
+	}
+	c.gathering.expected, c.gathering.took = 1000, time.Second
+	if both, ok := (sockdiag.Only{}).WithListeners(); ok {
+		c.gathering.only = both
+	}
+	c.gather()
+	if want := 1 + int(gatherWithin/lookWithin); asked != want {
+		t.Errorf("it has waited while %d came, want %d", asked, want)
 	}
 }

@@ -89,29 +89,14 @@ func TestGroupsBecomeOne(t *testing.T) {
 // echo returns a connection to one who sends back what comes, until the test has ended.
 func echo(t *testing.T) net.Conn {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	conn, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := connect(t, listen(t, "tcp", "127.0.0.1:0"), "tcp", "127.0.0.1")
 	var echoing sync.WaitGroup
-	echoing.Go(func() {
-		defer other.Close()
-		_, _ = io.Copy(other, other) // until the other end is closed
-	})
+	echoing.Go(func() { _, _ = io.Copy(p.acceptor, p.acceptor) }) // until the other end is closed
 	t.Cleanup(func() {
-		conn.Close()
+		p.opener.Close()
 		echoing.Wait()
 	})
-	return conn
+	return p.opener
 }
 
 // goAndReturn sends a byte to one who echoes it, and waits for it.

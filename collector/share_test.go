@@ -167,8 +167,7 @@ func TestReadersShare(t *testing.T) {
 	}
 	run(t, dial, nil, func(ctx context.Context, _ func(), c *collector.Collector) {
 		made := 0
-		var before any
-		create := func(b any) any { before = b; made++; return made }
+		create := func(any) any { made++; return made }
 		for readers, want := range map[int]any{1: nil, 2: 1, 3: 2} {
 			made = 0
 			if n, ok := want.(int); ok {
@@ -194,9 +193,6 @@ func TestReadersShare(t *testing.T) {
 			for _, f := range following {
 				f.Close()
 			}
-		}
-		if before == nil {
-			t.Error("of two snapshots that were shared, the second has nothing of the first")
 		}
 	})
 }

@@ -179,7 +179,7 @@ func largeTimes(ctx context.Context, o options, connections int, found *section)
 // request for a few sockets. stop ends it.
 func walkTask(ctx context.Context) (t task, stop func(), err error) {
 	const size = 10000 // bytes, as many as 20 records have
-	p, address, err := serveReady(ctx, size)
+	p, address, err := serveAlone(ctx, readyCommand, size)
 	if err != nil {
 		return task{}, nil, err
 	}

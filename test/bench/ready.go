@@ -16,23 +16,18 @@ import (
 	"github.com/connectionsd/connectionsd/test/measuring"
 )
 
-// readyCommand is the first argument of a process that has its answer ready.
+// readyCommand is the first argument of a process that has its answer ready: a
+// server of Go's net/http that answers every request with so many bytes which it
+// has already. It is the floor under a daemon that is built on it, without records,
+// without a question read and, but for walkPath, without a dump.
 const readyCommand = "ready"
 
 // walkPath is asked for where the process is to walk the kernel's tables first,
 // for a state that no socket is in.
 const walkPath = "/walk"
 
-// serveReady starts a server of Go's net/http that answers every request with
-// so many bytes which it has already: the floor under a daemon that is built on
-// it, without records, without a question read and, but for walkPath, without a
-// dump.
-func serveReady(ctx context.Context, size int) (p *process, address string, err error) {
-	return serveAlone(ctx, readyCommand, size)
-}
-
-// serveAlone starts this program with a command that serves, and returns the
-// address which it says.
+// serveAlone starts this program with a command that serves answers of so many
+// bytes, and returns the address which it says.
 func serveAlone(ctx context.Context, command string, size int) (p *process, address string, err error) {
 	stdout := new(measuring.Tail)
 	p, err = start(ctx, stdout, "/proc/self/exe", command, strconv.Itoa(size))
