@@ -57,13 +57,13 @@ func finders(t testing.TB) map[string]finder {
 			}
 		})
 		all["BPF"] = it
-		few := &Iterator{program: it.program, read: it.read}
+		few := &Iterator{program: it.program, read: it.read, reader: it.reader}
 		if CheckPrivilege() == nil {
 			few.some = remembering(0)
 		}
 		all["some by BPF"] = some{few}
 		if it.someByBPF != nil { // Linux 6.1
-			alone := &Iterator{program: it.program, read: it.read, some: remembering(0)}
+			alone := &Iterator{program: it.program, read: it.read, reader: it.reader, some: remembering(0)}
 			alone.some.held = it.program.ReadOf
 			all["some by BPF alone"] = some{alone}
 		}

@@ -15,22 +15,27 @@ import (
 // (include/linux/dirent.h): behind ino (8), off (8), reclen (2), type (1).
 const direntName = 19
 
-// nextDirent returns the name of the first entry of b with its terminating
-// NUL, and what follows the entry. ok is false where b is not made as
-// getdents64(2) makes it.
-func nextDirent(b []byte) (name, rest []byte, ok bool) {
+// dirEntry is an entry of a directory.
+type dirEntry struct {
+	inode uint64
+	name  []byte // with its terminating NUL
+}
+
+// nextDirent returns the first entry of b, and what follows it. ok is false where b
+// is not made as getdents64(2) makes it.
+func nextDirent(b []byte) (entry dirEntry, rest []byte, ok bool) {
 	if len(b) < direntName {
-		return nil, nil, false
+		return dirEntry{}, nil, false
 	}
 	size := int(binary.NativeEndian.Uint16(b[16:]))
 	if size < direntName || size > len(b) {
-		return nil, nil, false
+		return dirEntry{}, nil, false
 	}
 	end := bytes.IndexByte(b[direntName:size], 0)
 	if end < 0 {
-		return nil, nil, false
+		return dirEntry{}, nil, false
 	}
-	return b[direntName : direntName+end+1], b[size:], true
+	return dirEntry{binary.NativeEndian.Uint64(b), b[direntName : direntName+end+1]}, b[size:], true
 }
 
 // readlinkat is readlinkat(2) on a name that ends in NUL. x/sys/unix's own

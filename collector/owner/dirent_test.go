@@ -17,11 +17,15 @@ import (
 // dirent is an entry as getdents64(2) makes it, padded to eight bytes.
 func dirent(name string) []byte {
 	b := make([]byte, (direntName+len(name)+1+7)/8*8)
+	binary.NativeEndian.PutUint64(b, entryInode(name))
 	binary.NativeEndian.PutUint16(b[16:], uint16(len(b)))
 	b[18] = unix.DT_LNK
 	copy(b[direntName:], name)
 	return b
 }
+
+// entryInode is that of an entry of that name.
+func entryInode(name string) uint64 { return 1<<33 + uint64(len(name)) }
 
 // sized is an entry that says it has so many bytes.
 func sized(b []byte, size int) []byte {
@@ -50,9 +54,12 @@ func TestNextDirent(t *testing.T) {
 		{"no room for a name", sized(dirent("0"), direntName), "", 0, false},
 		{"a name without an end", sized(dirent("0"), direntName+1), "", 0, false},
 	} {
-		name, rest, ok := nextDirent(test.b)
-		if string(name) != test.entry || len(rest) != test.rest || ok != test.wellFormed {
-			t.Errorf("%s: %q, %d bytes more, %t, want %q, %d, %t", test.name, name, len(rest), ok, test.entry, test.rest, test.wellFormed)
+		entry, rest, ok := nextDirent(test.b)
+		if string(entry.name) != test.entry || len(rest) != test.rest || ok != test.wellFormed {
+			t.Errorf("%s: %q, %d bytes more, %t, want %q, %d, %t", test.name, entry.name, len(rest), ok, test.entry, test.rest, test.wellFormed)
+		}
+		if ok && entry.inode != entryInode(test.entry[:len(test.entry)-1]) {
+			t.Errorf("%s: inode %d", test.name, entry.inode)
 		}
 	}
 }
@@ -78,11 +85,16 @@ func TestNextDirentOfADirectory(t *testing.T) {
 	}
 	var got []string
 	for rest := buf[:n]; len(rest) > 0; {
-		name, after, ok := nextDirent(rest)
+		entry, after, ok := nextDirent(rest)
 		if !ok {
 			t.Fatalf("entry %q", rest)
 		}
-		got = append(got, string(name[:len(name)-1]))
+		name := string(entry.name[:len(entry.name)-1])
+		var is unix.Stat_t
+		if err := unix.Lstat(filepath.Join(dir, name), &is); err != nil || name != ".." && entry.inode != is.Ino {
+			t.Errorf("%s: inode %d, error %v, want %d", name, entry.inode, err, is.Ino)
+		}
+		got = append(got, name)
 		rest = after
 	}
 	slices.Sort(got)
@@ -101,10 +113,11 @@ func FuzzDirent(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for rest := b; ; {
-			name, after, ok := nextDirent(rest)
+			entry, after, ok := nextDirent(rest)
+			name := entry.name
 			if !ok {
-				if name != nil || after != nil {
-					t.Fatalf("%q: not well formed, and yet %q and %q", rest, name, after)
+				if name != nil || entry.inode != 0 || after != nil {
+					t.Fatalf("%q: not well formed, and yet %v and %q", rest, entry, after)
 				}
 				return
 			}

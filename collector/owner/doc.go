@@ -4,5 +4,5 @@
 // and remembers what it read there. The first is the cheaper by far and takes
 // more privilege.
 //
-// It imports model, capability, its own taskfile and x/sys/unix.
+// It imports model, capability, process, its own taskfile and x/sys/unix.
 package owner

@@ -150,5 +150,5 @@ func (f *Finder) remember(wanted *Wanted) {
 	}
 	f.met, f.doubted, f.several = fit(f.met[:0], n), fit(f.doubted[:0], n), fit(f.several, n)
 	f.ownerless = fit(f.ownerless, len(f.ownerless))
-	f.pids = fit(f.pids, len(f.pids))
+	f.there = fit(f.there, len(f.there))
 }

@@ -9,12 +9,12 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
+	processes "github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -67,7 +67,9 @@ type Finder struct {
 	clock    func() time.Time                             // time.Now, or a test's own
 	minShare int                                          // minShare, or a test's own
 	dirents  []byte
-	pids     []int32
+	there    []directory // of the processes that there are, by ascending number
+	kernel   kernelThreads
+	reader   *processes.Reader
 
 	// held, unless it is nil, tells the sockets of one process in place of its
 	// descriptors in /proc: for FindSome alone.
@@ -109,7 +111,7 @@ type Finder struct {
 func NewFinder(proc string) *Finder {
 	return &Finder{
 		proc: proc, getdents: unix.Getdents, readlink: readlinkat, clock: time.Now, minShare: minShare,
-		dirents: make([]byte, 32<<10), dir: noDir(),
+		dirents: make([]byte, 32<<10), dir: noDir(), reader: processes.NewReader(proc),
 	}
 }
 
@@ -137,7 +139,7 @@ func (f *Finder) Find(ctx context.Context, wanted *Wanted, dst []model.Owner, sh
 		f.looked = false
 	}
 	defer f.dir.close()
-	s := search{wanted: wanted, owners: dst, shared: shared}
+	s := search{wanted: wanted, owners: dst, shared: shared, reader: f.reader}
 	if err := f.find(ctx, &s); err != nil {
 		return dst, shared, err
 	}
@@ -147,7 +149,7 @@ func (f *Finder) Find(ctx context.Context, wanted *Wanted, dst []model.Owner, sh
 			return dst, shared, err
 		}
 		wanted.unfind()
-		s = search{wanted: wanted, owners: dst, shared: shared}
+		s = search{wanted: wanted, owners: dst, shared: shared, reader: f.reader}
 		if err := f.find(ctx, &s); err != nil {
 			return dst, shared, err
 		}
@@ -175,7 +177,7 @@ func (f *Finder) find(ctx context.Context, s *search) error {
 				f.several = append(f.several, d.inode)
 			}
 		}
-		s.end(f.proc, p.pid)
+		s.end(p.pid)
 	}
 	slices.Sort(f.several)
 	return nil
@@ -185,7 +187,7 @@ func (f *Finder) find(ctx context.Context, s *search) error {
 // claim sockets.
 func (f *Finder) inOrder(yield func(*process) bool) {
 	others := f.look.processes
-	firstLast := len(others) > 0 && others[0].pid == 1 && passesOn(f.proc)
+	firstLast := len(others) > 0 && others[0].pid == 1 && passesOn(f.reader)
 	if firstLast {
 		others = others[1:]
 	}
@@ -239,14 +241,22 @@ func (f *Finder) lookAtAll(ctx context.Context) error {
 	if err := f.list(); err != nil {
 		return fmt.Errorf("list the processes: %w", err)
 	}
-	for _, pid := range f.pids {
+	for _, at := range f.there {
+		if f.kernel.has(at) {
+			continue
+		}
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if err := f.visit(ctx, pid); err != nil && !passedOver(err) {
-			return fmt.Errorf("read the descriptors of process %d: %w", pid, err)
+		hasNone, err := f.visit(ctx, at.pid)
+		if err != nil && !passedOver(err) {
+			return fmt.Errorf("read the descriptors of process %d: %w", at.pid, err)
+		}
+		if hasNone {
+			f.kernel.meet(at, f.reader)
 		}
 	}
+	f.kernel.end()
 	return nil
 }
 
@@ -258,25 +268,37 @@ func (f *Finder) hadSeveral(inode uint32) bool {
 	return several
 }
 
-// list sets pids to the processes that there are, by ascending number.
+// list sets there to the processes that there are.
 func (f *Finder) list() error {
-	dir, err := os.Open(f.proc)
+	fd, err := unix.Open(f.proc, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return &os.PathError{Op: "open", Path: f.proc, Err: err}
 	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	f.pids = f.pids[:0]
-	for _, name := range names {
-		if pid, err := strconv.ParseUint(name, 10, 31); err == nil { // else not a process
-			f.pids = append(f.pids, int32(pid))
+	defer unix.Close(fd)
+	f.there = f.there[:0]
+	for {
+		n, err := unix.Getdents(fd, f.dirents)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return &os.PathError{Op: "read", Path: f.proc, Err: err}
+		}
+		if n == 0 {
+			slices.SortFunc(f.there, directory.compare)
+			return nil
+		}
+		for entries := f.dirents[:n]; ; {
+			entry, rest, ok := nextDirent(entries)
+			if !ok {
+				break
+			}
+			entries = rest
+			if pid, ok := decimal(entry.name[:len(entry.name)-1], math.MaxInt32); ok { // else not a process
+				f.there = append(f.there, directory{int32(pid), entry.inode})
+			}
 		}
 	}
-	slices.Sort(f.pids)
-	return nil
 }
 
 // passedOver reports whether err only means that the process is gone or is not
@@ -287,26 +309,28 @@ func passedOver(err error) bool {
 }
 
 // visit adds the sockets that a process holds to the look under way. One that is
-// as it was when it was listed last is taken to hold what it held then.
-func (f *Finder) visit(ctx context.Context, pid int32) error {
+// as it was when it was listed last is taken to hold what it held then. hasNone is
+// set where the kernel tells that it has no descriptor.
+func (f *Finder) visit(ctx context.Context, pid int32) (hasNone bool, err error) {
 	p, err := stat(f.proc, pid)
 	if err != nil {
-		return err
+		return false, err
 	}
 	f.tellsOpen = f.tellsOpen || p.open != 0
+	hasNone = f.tellsOpen && p.open == 0
 	if was, remembered := f.last.find(p); remembered && f.tellsOpen && p.open == was.open && f.began.Sub(was.listed) < f.trusted(was) {
 		p.listed, p.skipped = was.listed, true
 		f.skipped++
 		f.takeOver(&p, was)
 		f.look.processes = append(f.look.processes, p)
-		return nil
+		return hasNone, nil
 	}
 	if f.held != nil {
 		err = f.listHeld(ctx, &p)
 	} else {
 		open := p.open // without the directory, which is one of the daemon's own
 		if p, err = f.dir.open(f.proc, pid); err != nil {
-			return err
+			return false, err
 		}
 		p.open = open
 		was, _ := f.last.find(p)
@@ -315,7 +339,7 @@ func (f *Finder) visit(ctx context.Context, pid int32) error {
 	}
 	// One that leaves half way still held what it was seen to hold.
 	f.look.processes = append(f.look.processes, p)
-	return err
+	return hasNone, err
 }
 
 // takeOver gives a process what it was known to have.
@@ -404,11 +428,12 @@ func (f *Finder) visitDirectory(past []descriptor) error {
 // as they lie: os.ReadDir would allocate for every descriptor of the host.
 func (f *Finder) visitEntries(entries []byte, past []descriptor, at int) int {
 	for len(entries) > 0 {
-		name, rest, ok := nextDirent(entries)
+		entry, rest, ok := nextDirent(entries)
 		if !ok {
 			break
 		}
 		entries = rest
+		name := entry.name
 		number, ok := decimal(name[:len(name)-1], math.MaxInt32)
 		if !ok {
 			continue // . or ..

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
+	processes "github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -22,6 +23,7 @@ type Iterator struct {
 	program     *taskfile.Program
 	read        func(context.Context, []taskfile.Record) ([]taskfile.Record, error)                            // program.Read, or a test's own
 	connections func(ctx context.Context, pid int32, dst []taskfile.Connection) ([]taskfile.Connection, error) // program's
+	reader      *processes.Reader
 	records     []taskfile.Record
 	looked      bool // whether records are of a look that no Find has used yet
 
@@ -52,7 +54,7 @@ func OpenIterator() (*Iterator, error) {
 	if err != nil {
 		return nil, &UnavailableError{Err: explain(err)}
 	}
-	it := &Iterator{program: program, read: program.Read, connections: program.Connections, many: many}
+	it := &Iterator{program: program, read: program.Read, connections: program.Connections, reader: processes.NewReader("/proc"), many: many}
 	if _, err := program.ReadOf(context.Background(), int32(os.Getpid()), nil); err == nil { // Linux 6.1
 		it.someByBPF = NewFinder("/proc")
 		it.someByBPF.held = program.ReadOf
@@ -97,8 +99,8 @@ func (it *Iterator) Find(ctx context.Context, wanted *Wanted, dst []model.Owner,
 	if !slices.IsSortedFunc(it.records, byProcess) {
 		slices.SortStableFunc(it.records, byProcess)
 	}
-	s := search{wanted: wanted, owners: dst, shared: shared}
-	s.claimRecords(it.records, passesOn("/proc"))
+	s := search{wanted: wanted, owners: dst, shared: shared, reader: it.reader}
+	s.claimRecords(it.records, passesOn(it.reader))
 	it.records = fit(it.records, len(it.records))
 	return s.owners, s.shared, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/connectionsd/connectionsd/collector/capability"
 	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
+	processes "github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -104,7 +105,7 @@ func TestExplain(t *testing.T) {
 
 // iterating is an Iterator that the kernel tells this.
 func iterating(records ...taskfile.Record) *Iterator {
-	return &Iterator{read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
+	return &Iterator{reader: processes.NewReader("/proc"), read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
 		return append(dst, records...), nil
 	}}
 }
@@ -186,7 +187,7 @@ func TestClaimRecords(t *testing.T) {
 		{false, []int32{1, nobody}, map[uint32]int32{1: 0, 2: 0, 3: 1}, []model.SharedListener{{Inode: 1, Owner: 1}}},
 		{true, []int32{nobody, 1}, map[uint32]int32{1: 0, 2: 1, 3: 0}, []model.SharedListener{{Inode: 1, Owner: 1}}},
 	} {
-		s := search{wanted: wantingEvery(1, 2, 3)}
+		s := search{wanted: wantingEvery(1, 2, 3), reader: processes.NewReader("/proc")}
 		s.claimRecords(records, test.firstLast)
 		var pids []int32
 		for _, o := range s.owners {
@@ -205,7 +206,7 @@ func TestClaimRecords(t *testing.T) {
 }
 
 func TestIteratorFindErrors(t *testing.T) {
-	it := &Iterator{read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
+	it := &Iterator{reader: processes.NewReader("/proc"), read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
 		return append(dst, held(1, 1)), unix.ENOMEM
 	}}
 	wanted := wanting(1)

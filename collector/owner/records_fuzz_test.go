@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
+	processes "github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -60,7 +61,7 @@ func FuzzRecords(f *testing.F) {
 			}
 		}
 
-		it := &Iterator{read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
+		it := &Iterator{reader: processes.NewReader("/proc"), read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
 			return append(dst, records...), nil
 		}}
 		before := []model.Owner{{PID: 1}}

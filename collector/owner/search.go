@@ -3,13 +3,10 @@
 package owner
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
+	processes "github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -20,6 +17,7 @@ type search struct {
 	wanted *Wanted
 	owners []model.Owner
 	shared []model.SharedListener
+	reader *processes.Reader // tells the names of processes
 
 	owner  int32 // the index that the process under way has, if it gets one
 	held   bool  // whether it is the owner of anything
@@ -56,7 +54,7 @@ func (s *search) claim(inode uint32) (again bool) {
 // passesOn reports whether process 1 is systemd, which keeps a descriptor of each
 // socket that it passes to a service: the service is who answers there. Any other
 // process 1 is like the first of its workers.
-func passesOn(proc string) bool { return comm(proc, 1) == "systemd" }
+func passesOn(reader *processes.Reader) bool { return reader.Name(1) == "systemd" }
 
 // claimRecords claims what the records say, which are in the order of their
 // processes, but with firstLast those of process 1 at the end.
@@ -79,23 +77,13 @@ func (s *search) claimAll(records []taskfile.Record) {
 			s.claim(records[0].Inode)
 			records = records[1:]
 		}
-		s.end("/proc", int32(tgid))
+		s.end(int32(tgid))
 	}
 }
 
-// end ends the process under way, which has that number in the proc file system
-// at proc.
-func (s *search) end(proc string, pid int32) {
+// end ends the process under way, which has that number.
+func (s *search) end(pid int32) {
 	if s.held {
-		s.owners = append(s.owners, model.Owner{PID: pid, Name: comm(proc, pid), Container: model.NoContainer})
+		s.owners = append(s.owners, model.Owner{PID: pid, Name: s.reader.Name(pid), Container: model.NoContainer})
 	}
-}
-
-// comm returns the name of a process, "" if it is gone.
-func comm(proc string, pid int32) string {
-	b, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(int(pid)), "comm"))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(string(b), "\n")
 }

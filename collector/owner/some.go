@@ -35,7 +35,7 @@ func (f *Finder) FindSome(ctx context.Context, wanted *Wanted, dst []model.Owner
 		f.lookedSome = false
 	}
 	defer f.dir.close()
-	s := search{wanted: wanted, owners: dst, shared: shared}
+	s := search{wanted: wanted, owners: dst, shared: shared, reader: f.reader}
 	if err := f.findSome(ctx, &s); err != nil {
 		return dst, shared, err
 	}
@@ -128,7 +128,7 @@ func (f *Finder) findSome(ctx context.Context, s *search) error {
 				s.claim(d.inode)
 			}
 		}
-		s.end(f.proc, p.pid)
+		s.end(p.pid)
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (f *Finder) rememberSome() {
 	}
 	f.look.forget()
 	f.look.fit(&f.last)
-	f.pids, f.verified = fit(f.pids, len(f.pids)), fit(f.verified, len(f.verified))
+	f.there, f.verified = fit(f.there, len(f.there)), fit(f.verified, len(f.verified))
 }
 
 // forget forgets a process, so that the next look reads all that it has.

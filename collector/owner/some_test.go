@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/connectionsd/connectionsd/collector/owner/taskfile"
+	processes "github.com/connectionsd/connectionsd/collector/process"
 	"github.com/connectionsd/connectionsd/model"
 )
 
@@ -122,7 +123,7 @@ func TestIteratorFindSome(t *testing.T) {
 	_, first := socket(t)
 	runs := 0
 	records := []taskfile.Record{held(uint32(self), first)}
-	it := &Iterator{some: remembering(0), many: 0, read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
+	it := &Iterator{reader: processes.NewReader("/proc"), some: remembering(0), many: 0, read: func(_ context.Context, dst []taskfile.Record) ([]taskfile.Record, error) {
 		runs++
 		return append(dst, records...), nil
 	}}

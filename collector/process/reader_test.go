@@ -162,6 +162,33 @@ func TestStarted(t *testing.T) {
 	}
 }
 
+func TestIsKernelThread(t *testing.T) {
+	stat := func(flags string) string {
+		return "7 (a ) b) S 1 7 7 0 -1 " + flags + " 1 0 0 0 1 1 0 0 20 0 1 0 0" + strings.Repeat(" 0", 30) + "\n"
+	}
+	proc := procOf(t, map[string]string{"2/stat": stat("2129984"), "7/stat": stat("4194304"), "8/stat": "8 (cut"})
+	r := NewReader(proc)
+	for pid, want := range map[int32]bool{2: true, 7: false} {
+		if got, err := r.IsKernelThread(pid); err != nil || got != want {
+			t.Errorf("process %d: %t, error %v, want %t", pid, got, err, want)
+		}
+	}
+	for pid, want := range map[int32]string{8: "read the flags of process 8: ", 10: "read the flags of process 10: "} {
+		if got, err := r.IsKernelThread(pid); err == nil || !strings.HasPrefix(err.Error(), want) || got {
+			t.Errorf("process %d: %t, error %v, want %s…", pid, got, err, want)
+		}
+	}
+	if _, err := r.IsKernelThread(10); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v for a process that there is not", err)
+	}
+	if _, err := NewReader(filepath.Join(proc, "none")).IsKernelThread(7); err == nil {
+		t.Error("no error where there is no proc file system")
+	}
+	if got, err := NewReader("/proc").IsKernelThread(int32(os.Getpid())); err != nil || got {
+		t.Errorf("this process: %t, error %v", got, err)
+	}
+}
+
 func FuzzArguments(f *testing.F) {
 	for _, cmdline := range []string{"", "a\x00b\x00", "title: x  \x00\x00", strings.Repeat("a:", 3000), strings.Repeat("\x00", 5000), strings.Repeat("a", 4096) + "\x00b"} {
 		f.Add(cmdline)
