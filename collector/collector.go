@@ -87,6 +87,7 @@ type Collector struct {
 	processes  *process.Reader
 	// wanted are the sockets that owners are looked for; kept for its memory.
 	wanted owner.Wanted
+	told   toldOwners // of the snapshot under way; kept for its memory
 	// foreseen are those that requests for some of the sockets found lately.
 	foreseen []foreseen
 	// latest is how many sockets the latest dump of all had.
@@ -478,9 +479,9 @@ func (c *Collector) fly(ctx context.Context, f *flight) (took time.Duration, inP
 	f.times.Dumped = time.Now()
 	ownersErr := look()
 	if err == nil {
-		c.joinInterfaces(snap, f.want.Listeners)
+		c.joinInterfaces(snap, f.want.Listeners, ahead)
 		if ownersErr == nil && !takeOver(snap, ahead) {
-			ownersErr = c.joinAll(ctx, snap, f.want, some)
+			ownersErr = c.joinAll(ctx, snap, f.only, f.want, some)
 		}
 		if f.want.Owners && !byItself {
 			c.foresee(f.only, snap)
@@ -525,21 +526,22 @@ func (c *Collector) canDoWithoutInfo(f *flight) bool {
 }
 
 // joinAll joins what comes from processes.
-func (c *Collector) joinAll(ctx context.Context, snap *model.Snapshot, want Want, some bool) (err error) {
+func (c *Collector) joinAll(ctx context.Context, snap *model.Snapshot, only sockdiag.Only, want Want, some bool) (err error) {
 	if want.Owners {
 		err = c.joinOwners(ctx, snap, want.ListenerOwners, some)
 	}
-	c.joinProcesses(snap, want)
+	c.joinProcesses(snap, only, want)
 	return err
 }
 
 // joinProcesses joins what is known of the owners.
-func (c *Collector) joinProcesses(snap *model.Snapshot, want Want) {
+func (c *Collector) joinProcesses(snap *model.Snapshot, only sockdiag.Only, want Want) {
+	c.told.find(snap, only, want)
 	if want.Listeners {
 		c.joinPrograms(snap)
 	}
 	if want.Containers {
-		c.containers.join(snap)
+		c.containers.join(snap, &c.told)
 	}
 }
 

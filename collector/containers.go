@@ -39,10 +39,10 @@ func (c *containers) close() {
 	}
 }
 
-// join sets the Container of every owner and of every socket: that of the
-// cgroup which the socket was made in, and that of its owner where this tells of
-// none, as with a socket that was handed into a container.
-func (c *containers) join(snap *model.Snapshot) {
+// join sets the Container of every owner that can be told and of every socket: that
+// of the cgroup which the socket was made in, and that of its owner where this tells
+// of none, as with a socket that was handed into a container.
+func (c *containers) join(snap *model.Snapshot, told *toldOwners) {
 	c.snap = snap
 	clear(c.byID)
 	clear(c.byCgroup)
@@ -50,6 +50,9 @@ func (c *containers) join(snap *model.Snapshot) {
 	for i := range snap.Owners {
 		owner := &snap.Owners[i]
 		owner.Container = model.NoContainer
+		if !told.has(int32(i)) {
+			continue
+		}
 		// One that has left, or may not be read, is in none that is known.
 		if found, ok, err := container.OfProcess(c.proc, owner.PID); err == nil && ok {
 			owner.Container = c.add(found)

@@ -25,7 +25,9 @@ type boarded struct {
 // takes. Of what filter says, unless it is nil, the kernel looks at the states,
 // the ports and the remote addresses: the snapshot has at least the connections
 // that filter selects and, where owners or listeners are wanted, all sockets that
-// listen. Close must be called in the end.
+// listen. Of those that filter does not select, where it has one local port, only
+// the ones that a connection leads to have the program and the container of their
+// owner. Close must be called in the end.
 func (c *Collector) Follow(want Want, filter *model.Filter) (*Following, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

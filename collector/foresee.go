@@ -49,7 +49,7 @@ func (c *Collector) foresee(only sockdiag.Only, snap *model.Snapshot) {
 
 // lookAhead looks at the processes while the dump of what only says goes on, and
 // joins the sockets that it had the last time with all that want says of
-// processes. To find twenty of a hundred thousand the kernel takes twenty
+// processes, and the addresses of the daemon's own namespace. To find twenty of a hundred thousand the kernel takes twenty
 // milliseconds, in which a second processor may have nothing to do; after it they
 // would take one or two more. It is not done where the kernel is quick, nor where
 // other sockets come and go all the time: then it would be done twice.
@@ -75,7 +75,10 @@ func (c *Collector) lookAhead(ctx context.Context, only sockdiag.Only, want Want
 		// Where it fails they are looked for once more, after the dump.
 		if err := c.findOwners(ctx, snap, want.ListenerOwners, c.options.Owners.FindRemembered); err == nil {
 			c.setOwners(snap)
-			c.joinProcesses(snap, want)
+			c.joinProcesses(snap, only, want)
+			if want.Listeners && c.namespaces.want.Name == "" {
+				addAddresses(snap, c.options.Self, c.namespaces.linksAhead)
+			}
 			*ahead = snap
 		}
 		done <- nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,6 +108,44 @@ func TestOwnersOfTheSameAgainAndAgain(t *testing.T) {
 	}
 }
 
+// Who asks for a port is told what program listens there, and where its connections go. The others' are not looked at.
+func TestProgramsOfAPort(t *testing.T) {
+	c := startWith(t, collector.HostOptions{})
+	there, elsewhere := listen(t, "tcp4", "127.0.0.1:0"), listen(t, "tcp4", "127.0.0.1:0")
+	at, other := addrOf(there.Addr()).Port(), addrOf(elsewhere.Addr()).Port()
+	opened := addrOf(connect(t, there, "tcp4", "127.0.0.1").opener.LocalAddr()).Port()
+	keep(t, there)
+	keep(t, elsewhere)
+	for _, test := range []struct {
+		what             string
+		filter           *model.Filter
+		there, elsewhere bool
+	}{
+		{"the port of one", &model.Filter{LocalPorts: []uint16{at}}, true, false},
+		{"the port of a connection to it", &model.Filter{LocalPorts: []uint16{opened}}, true, false},
+		{"the port of the other", &model.Filter{LocalPorts: []uint16{other}}, false, true},
+		{"both", &model.Filter{LocalPorts: []uint16{at, other}}, true, true},
+		{"all", nil, true, true},
+	} {
+		following, err := c.Follow(collector.Want{Owners: true, Containers: true, Listeners: true}, test.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		snap, err := following.All(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for l, want := range map[*net.TCPListener]bool{there: test.there, elsewhere: test.elsewhere} {
+			at := addrOf(l.Addr())
+			owner := snap.Owner(find(t, snap, at, netip.AddrPort{}))
+			if owner == nil || owner.Name != "cat" || (owner.Command == "cat") != want || (owner.Icon != "") != want {
+				t.Errorf("%s: who listens at %s is %+v, and is to be told: %t", test.what, at, owner, want)
+			}
+		}
+		following.Close()
+	}
+}
+
 // counting is a Finder that counts how it is asked.
 type counting struct {
 	*owner.Finder
@@ -138,6 +177,7 @@ func (c *counting) FindRemembered(ctx context.Context, wanted *owner.Wanted, dst
 func TestLookAhead(t *testing.T) {
 	proc := procOf(t, 10007, 10008)
 	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{longDump(41)}}
+	loopback := model.Address{NetNS: 1, IP: netip.MustParseAddr("::ffff:127.0.0.1").As16()}
 	finder := &counting{Finder: owner.NewFinder(proc)}
 	runWith(t, kernel, finder, func(ctx context.Context, c *collector.Collector) { // whose first sample has 4,100 sockets
 		for _, test := range []struct {
@@ -175,7 +215,7 @@ func TestLookAhead(t *testing.T) {
 			}
 			kernel.Dumps = append(slices.Repeat([]sockdiagtest.Dump{nil}, kernel.Begun()), sockdiagtest.Sockets(), part)
 			finder.asked, finder.fails = asked{}, test.fails
-			following, err := c.Follow(collector.Want{Owners: true}, &model.Filter{LocalPorts: []uint16{18080}})
+			following, err := c.Follow(collector.Want{Owners: true, Listeners: true}, &model.Filter{LocalPorts: []uint16{18080}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,6 +224,9 @@ func TestLookAhead(t *testing.T) {
 				t.Fatalf("%s: error %v", test.what, err)
 			}
 			if err == nil {
+				if got := snap.Bound[loopback]; got != 1 {
+					t.Errorf("%s: the loopback address is at interface %d, want 1", test.what, got)
+				}
 				for i, cookie := range test.cookies {
 					if of := snap.Owner(i); snap.Sockets[i].Cookie != cookie || of == nil || of.PID != pid {
 						t.Errorf("%s: socket %d is %d, of %v, want %d of process %d", test.what, i, snap.Sockets[i].Cookie, of, cookie, pid)

@@ -6,18 +6,20 @@ import (
 	"maps"
 	"net/netip"
 
+	"github.com/connectionsd/connectionsd/collector/link"
 	"github.com/connectionsd/connectionsd/model"
 )
 
 // joinInterfaces looks up the names of the interfaces that sockets are told
 // with: those of link-local addresses and, where listeners is set, those that
-// listeners are bound to, and which interface has which address. What cannot be
-// found is left out.
-func (c *Collector) joinInterfaces(snap *model.Snapshot, listeners bool) {
+// listeners are bound to, and which interface has which address: for the daemon's
+// own namespace ahead may tell that, unless it is nil. What cannot be found is left
+// out.
+func (c *Collector) joinInterfaces(snap *model.Snapshot, listeners bool, ahead *model.Snapshot) {
 	clear(snap.Bound)
 	snap.Zones = maps.Clone(snap.Zones) // who follows the dump may have it still
 	if listeners {
-		c.joinAddresses(snap)
+		c.joinAddresses(snap, ahead)
 	}
 	for i := range snap.Sockets {
 		s := &snap.Sockets[i]
@@ -34,16 +36,25 @@ func (c *Collector) joinInterfaces(snap *model.Snapshot, listeners bool) {
 }
 
 // joinAddresses looks up the addresses of the namespaces that were dumped.
-func (c *Collector) joinAddresses(snap *model.Snapshot) {
+func (c *Collector) joinAddresses(snap, ahead *model.Snapshot) {
+	known := ahead != nil && len(ahead.Bound) > 0
+	if known {
+		snap.Bound = ahead.Bound
+	}
+	for _, netns := range c.namespaces.dumped {
+		if links := c.namespaces.links(netns); links != nil && !(known && netns == c.options.Self) {
+			addAddresses(snap, netns, links)
+		}
+	}
+}
+
+// addAddresses adds those of a namespace. Where it fails the addresses of sockets
+// have to do.
+func addAddresses(snap *model.Snapshot, netns uint32, links *link.Links) {
 	if snap.Bound == nil {
 		snap.Bound = make(map[model.Address]uint32)
 	}
-	for _, netns := range c.namespaces.dumped {
-		if links := c.namespaces.links(netns); links != nil {
-			// Where it fails the addresses have to do.
-			_ = links.Addresses(func(ip [16]byte, index uint32) { snap.Bound[model.Address{NetNS: netns, IP: ip}] = index })
-		}
-	}
+	_ = links.Addresses(func(ip [16]byte, index uint32) { snap.Bound[model.Address{NetNS: netns, IP: ip}] = index })
 }
 
 // boundToOne reports whether a listener is bound to an address that one of the

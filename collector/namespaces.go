@@ -36,6 +36,7 @@ type namespaces struct {
 	own        *sockdiag.Dumper
 	ownAgain   *sockdiag.Dumper // looks up single connections while own dumps
 	ownLinks   *link.Links
+	linksAhead *link.Links // tells the addresses of the own namespace while that is dumped
 	ownBuckets buckets
 	ownCounts  counting
 	others     map[uint32]*namespace
@@ -76,7 +77,7 @@ func newNamespaces(want NetNS, self uint32, own *sockdiag.Dumper) *namespaces {
 	ownBuckets := buckets{}
 	ownBuckets.n, ownBuckets.shared = readBuckets()
 	n := &namespaces{
-		want: want, self: self, own: own, ownLinks: link.New(link.Dial), ownBuckets: ownBuckets,
+		want: want, self: self, own: own, ownLinks: link.New(link.Dial), linksAhead: link.New(link.Dial), ownBuckets: ownBuckets,
 		ownAgain: own.Another(), ownCounts: counting{open: newCounters}, parts: sockdiag.AtTheSameTime(),
 		list:    func() ([]netns.Namespace, error) { return netns.List("/proc", netns.RunDir) },
 		others:  make(map[uint32]*namespace),
@@ -353,6 +354,7 @@ func (n *namespaces) close() {
 	n.own.Close()
 	n.ownAgain.Close()
 	n.ownLinks.Close()
+	n.linksAhead.Close()
 	n.ownCounts.close()
 	for inode := range n.others {
 		n.drop(inode)

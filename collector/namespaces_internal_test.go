@@ -115,7 +115,7 @@ func TestInterfaceThatIsGone(t *testing.T) {
 	s := model.Socket{Family: model.IPv6, State: model.Established, NetNS: self, Interface: gone, LocalIP: [16]byte{0xfe, 0x80, 15: 1}, RemoteIP: [16]byte{0xfe, 0x80, 15: 2}, LocalPort: 1, RemotePort: 2}
 	snap := &model.Snapshot{NetNS: self, Sockets: []model.Socket{s, s, s}}
 	c.followZones(snap, snap.Sockets)
-	c.joinInterfaces(snap, true)
+	c.joinInterfaces(snap, true, nil)
 	if asked != 1 {
 		t.Errorf("it was asked for %d times, want once", asked)
 	}

@@ -11,8 +11,9 @@ import (
 // ownName is what this daemon calls itself, whatever its file is called.
 const ownName = "connectionsd"
 
-// joinPrograms tells of the owners of listeners what people call them, and
-// their command lines. Both are read anew each time: a process can change them.
+// joinPrograms tells of the owners of listeners that can be told what people call
+// them, and their command lines. Both are read anew each time: a process can change
+// them.
 func (c *Collector) joinPrograms(snap *model.Snapshot) {
 	self := int32(os.Getpid())
 	for i := range snap.Sockets {
@@ -20,7 +21,7 @@ func (c *Collector) joinPrograms(snap *model.Snapshot) {
 			continue
 		}
 		owner := snap.Owner(i)
-		if owner == nil || owner.Name == "" || owner.Icon != "" { // not known, left, or done
+		if owner == nil || owner.Name == "" || owner.Icon != "" || !c.told.has(snap.Known[i].Owner) { // not known, left, or done
 			continue
 		}
 		args := c.processes.Arguments(owner.PID)

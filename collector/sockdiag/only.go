@@ -76,6 +76,9 @@ func (o Only) many() bool {
 	return o.localPort == 0 && o.remotePort == 0 && o.bytecode == "" && (o.states == 0 || o.states.Has(model.Established))
 }
 
+// LocalPort returns the only local port that o has connections of, 0 if there is none.
+func (o Only) LocalPort() uint16 { return o.localPort }
+
 // OnlyListeners is the Only of the listening sockets, which costs no walk of the
 // table of connections.
 func OnlyListeners() Only { return Only{states: model.States(model.Listen)} }
