@@ -17,7 +17,7 @@ type boarded struct {
 	f     *flight
 	want  Want
 	ready chan struct{} // there may be more; nil where only the whole is wanted
-	view  model.Snapshot
+	view  *model.Snapshot // what was told while the dump goes on; nil: nothing, as of a short one
 }
 
 // Follow is as Snapshot, for those who can begin to read before the dump has
@@ -83,8 +83,11 @@ func (b *boarded) next(ctx context.Context) (snap *model.Snapshot, ended bool, e
 		}
 		return b.f.lease.snap, true, nil
 	default:
-		b.view = b.f.part
-		return &b.view, false, nil
+		if b.view == nil {
+			b.view = new(model.Snapshot)
+		}
+		*b.view = b.f.part
+		return b.view, false, nil
 	}
 }
 

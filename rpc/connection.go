@@ -17,6 +17,9 @@ type connection struct {
 	// gathered, unless it is nil, takes what is written; it is the handler's that writes.
 	gathered *bytes.Buffer
 
+	// exchange is that of the handler that runs, over HTTP/1, where there is one at the most.
+	exchange *exchange
+
 	// heard is whether a handler has begun with the request that net/http reads or answers now.
 	heard atomic.Bool
 

@@ -87,7 +87,7 @@ func newGuard() *guard {
 		return restFace
 	}
 	in := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, []byte(`"in"`)) })
-	g.Handler = clientIP(nil, g.auth.require(faceOf, in))
+	g.Handler = g.auth.require(faceOf, in)
 	return g
 }
 

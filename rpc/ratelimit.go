@@ -103,7 +103,17 @@ func (l *rateLimit) bucket(client netip.Addr) *rate.Limiter {
 
 // clientOf is whose bucket a request is paid from: an IPv4 address, 127.0.0.0/8, or an IPv6 /64, which is what one customer gets
 // and can choose addresses from at will. Clients without an address, those of a unix socket, share one bucket.
-func clientOf(r *http.Request) netip.Addr { return clientAt(middleware.GetClientIPAddr(r.Context())) }
+func clientOf(r *http.Request) netip.Addr { return clientAt(addressOf(r)) }
+
+// addressOf is the address that a request comes from: the one that clientIP has found, or else the peer's. It is the zero
+// Addr where the peer has none, as over a unix socket.
+func addressOf(r *http.Request) netip.Addr {
+	if address := middleware.GetClientIPAddr(r.Context()); address.IsValid() {
+		return address
+	}
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return peer.Addr().Unmap()
+}
 
 // clientAt is the client that has an address, named by the first of its addresses. Who is on this host has all of
 // 127.0.0.0/8.
@@ -118,17 +128,18 @@ func clientAt(addr netip.Addr) netip.Addr {
 	return prefix.Addr()
 }
 
-// clientIP finds out for clientOf who the client is: the peer, or if the peer is a trusted proxy, the last address in
-// X-Forwarded-For that is not one. A trusted proxy that names no client is the client itself.
+// clientIP finds out for addressOf who the client is where the peer is a trusted proxy: the last address in X-Forwarded-For
+// that is not one. A trusted proxy that names no client is the client itself. Without trusted proxies it costs nothing; else
+// a copy of the request.
 func clientIP(trusted []netip.Prefix, next http.Handler) http.Handler {
-	if len(trusted) > 0 {
-		cidrs := make([]string, len(trusted))
-		for i, prefix := range trusted {
-			cidrs[i] = prefix.String()
-		}
-		next = middleware.ClientIPFromXFF(cidrs...)(next)
+	if len(trusted) == 0 {
+		return next
 	}
-	return middleware.ClientIPFromRemoteAddr(next)
+	cidrs := make([]string, len(trusted))
+	for i, prefix := range trusted {
+		cidrs[i] = prefix.String()
+	}
+	return middleware.ClientIPFromXFF(cidrs...)(next)
 }
 
 // writeTooMany answers 429. Retry-After has whole seconds, rounded up.

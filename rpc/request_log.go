@@ -109,7 +109,7 @@ func (l *requestLog) note(r *http.Request, call *loggedCall, answer middleware.W
 }
 
 func loggedClient(r *http.Request) string {
-	if address := middleware.GetClientIPAddr(r.Context()); address.IsValid() {
+	if address := addressOf(r); address.IsValid() {
 		return address.String()
 	}
 	return clientName(clientOf(r))
