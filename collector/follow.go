@@ -16,7 +16,7 @@ type boarded struct {
 	c     *Collector
 	f     *flight
 	want  Want
-	ready chan struct{} // there may be more; nil where only the whole is wanted
+	ready chan struct{}   // there may be more; nil where only the whole is wanted
 	view  *model.Snapshot // what was told while the dump goes on; nil: nothing, as of a short one
 }
 

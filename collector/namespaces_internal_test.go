@@ -87,6 +87,36 @@ func TestNamespaceOfTwoNames(t *testing.T) {
 	}
 }
 
+// The files with the counts of another namespace are closed with what else is open there.
+func TestCountsOfANamespaceThatHasGone(t *testing.T) {
+	inode, err := netns.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []netns.Namespace{{Inode: inode, Path: "/proc/thread-self/ns/net"}}
+	n := lookFor(t, NetNS{All: true}, inode+1, func() []netns.Namespace { return list })
+	if err := n.rescan(0); err != nil {
+		t.Fatal(err)
+	}
+	other := n.others[inode]
+	if _, ok := other.buckets.count(0); !ok {
+		t.Fatal("no counts")
+	}
+	files := []*os.File{other.counts.of.snmp, other.counts.of.sockstat}
+	if other.counts.of.sockstat6 != nil {
+		files = append(files, other.counts.of.sockstat6)
+	}
+	list = nil
+	if err := n.rescan(rescanEvery); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s is open, error %v", f.Name(), err)
+		}
+	}
+}
+
 // A namespace has left if its path has. A kernel that cannot dump its sockets says ENOENT too, and is there.
 func TestLeft(t *testing.T) {
 	for _, test := range []struct {

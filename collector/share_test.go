@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -238,6 +239,57 @@ func TestWhatWasSharedIsUsedAgain(t *testing.T) {
 		}
 		for _, r := range append(second[:], third[:]...) {
 			r.Close()
+		}
+	})
+}
+
+// What was shared of a dump that failed is not used again: who shared it may have it still.
+func TestWhatWasSharedOfAFailedDump(t *testing.T) {
+	few, failed := longDump(1), append(longDump(30)[:20], sockdiagtest.Done(unix.ENOMEM))
+	kernel := &sockdiagtest.Kernel{Dumps: []sockdiagtest.Dump{few}}
+	run(t, pacedDial(kernel), func(error) {}, func(ctx context.Context, _ func(), c *collector.Collector) {
+		time.Sleep(50 * time.Millisecond) // the sampler's first dump has ended
+		for _, test := range []struct {
+			shared string
+			before any
+			err    error
+		}{{"of the failed dump", nil, unix.ENOMEM}, {"of the next", nil, nil}, {"of the one after that", "of the next", nil}} {
+			busy(t, c)
+			if test.err != nil {
+				kernel.Dumps = append(slices.Repeat([]sockdiagtest.Dump{few}, kernel.Begun()), failed, few)
+			}
+			var readers [2]*collector.Following
+			for i := range readers {
+				var err error
+				if readers[i], err = c.Follow(collector.Want{}, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, r := range readers {
+				snap, ended, err := r.Next(ctx)
+				if err != nil || len(snap.Sockets) == 0 || ended != (test.err == nil) {
+					t.Fatalf("%s: the first of it is an error %v, ended %t", test.shared, err, ended)
+				}
+				got := r.Shared(func(before any) any {
+					if before != test.before {
+						t.Errorf("%s: given %v of before, want %v", test.shared, before, test.before)
+					}
+					return test.shared
+				})
+				if got != test.shared {
+					t.Errorf("%s: shared is %v", test.shared, got)
+				}
+			}
+			for _, r := range readers {
+				for ended, err := test.err == nil, error(nil); !ended; {
+					if _, ended, err = r.Next(ctx); err != nil {
+						if ended = true; !errors.Is(err, test.err) {
+							t.Errorf("%s: error %v, want %v", test.shared, err, test.err)
+						}
+					}
+				}
+				r.Close()
+			}
 		}
 	})
 }

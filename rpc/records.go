@@ -175,13 +175,19 @@ const (
 )
 
 // sharedAnswerOf returns the answer of those who read the same snapshot and ask for the same; nil if nobody else reads it,
-// or those ask for too many different things, or for one that takes too many words. It is for who has read the first of the snapshot.
+// or as of says. It is for who has read the first of the snapshot.
 func sharedAnswerOf(following *collector.Following, asked string) *sharedAnswer {
-	if len(asked) > maxAsked {
-		return nil
-	}
 	all, _ := following.Shared(sharedAnswersAfter).(*sharedAnswers)
 	if all == nil {
+		return nil
+	}
+	return all.of(asked)
+}
+
+// of returns the answer of those who ask for that; nil if others ask for too many different things, or it takes too many
+// words.
+func (all *sharedAnswers) of(asked string) *sharedAnswer {
+	if len(asked) > maxAsked {
 		return nil
 	}
 	all.mu.Lock()

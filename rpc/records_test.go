@@ -86,6 +86,34 @@ func TestSharedRecordsAreBounded(t *testing.T) {
 	}
 }
 
+// Who asks for the same shares an answer, and who asks for one thing too many, or in too many words, has none.
+func TestWhoSharesAnAnswer(t *testing.T) {
+	all, _ := sharedAnswersAfter(nil).(*sharedAnswers)
+	longest := strings.Repeat("a", maxAsked)
+	for range 2 {
+		if all.of(longest+"a") != nil {
+			t.Errorf("a question of %d bytes is shared", maxAsked+1)
+		}
+	}
+	answers := make(map[*sharedAnswer]string)
+	for i := range maxShared - 1 {
+		asked := strconv.Itoa(i)
+		answers[all.of(asked)] = asked
+	}
+	answers[all.of(longest)] = longest
+	if len(answers) != maxShared || answers[nil] != "" {
+		t.Errorf("%d different answers to %d questions: %v", len(answers), maxShared, answers)
+	}
+	if got := all.of("one more"); got != nil {
+		t.Errorf("%v is shared beyond %d answers", got, maxShared)
+	}
+	for answer, asked := range answers {
+		if all.of(asked) != answer {
+			t.Errorf("%.9q: another answer the second time", asked)
+		}
+	}
+}
+
 // The memory of answers is used again for those of another snapshot, which have nothing of what is in it.
 func TestSharedRecordsOfAnotherSnapshot(t *testing.T) {
 	const first, second = 10*unit + 1, 9 * unit
