@@ -56,8 +56,12 @@ func TestADumpInPartsHasTheSameSockets(t *testing.T) {
 			t.Fatal(err)
 		}
 		by := make(map[uint64]model.Socket)
-		listening := true
+		listening, orphans := true, 0
 		for _, s := range sockets {
+			if s.Inode == 0 && s.State != model.SynRecv {
+				orphans++ // that another test has closed, which repeats what it has sent and ends some time
+				continue
+			}
 			if isListener := s.State == model.Listen; isListener && !listening {
 				t.Errorf("%v, which listens, comes after a connection", s.Local())
 			} else {
@@ -66,8 +70,8 @@ func TestADumpInPartsHasTheSameSockets(t *testing.T) {
 			s.LastDataRecv, s.LastDataSent, s.RTT, s.RTTVar, s.MinRTT, s.DeliveryRate = 0, 0, 0, 0, 0, 0
 			by[s.Cookie] = s
 		}
-		if len(by) != len(sockets) {
-			t.Errorf("%d of %d sockets are there twice", len(sockets)-len(by), len(sockets))
+		if len(by) != len(sockets)-orphans {
+			t.Errorf("%d of %d sockets are there twice", len(sockets)-orphans-len(by), len(sockets))
 		}
 		return by
 	}

@@ -4,6 +4,7 @@ package collector_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -40,6 +41,10 @@ func keep(t *testing.T, sockets ...held) (pid int32) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stdout, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := holder.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +54,13 @@ func keep(t *testing.T, sockets ...held) (pid int32) {
 			t.Error(err)
 		}
 	})
+	// Start returns before the kernel has set the new arguments.
+	if _, err := io.WriteString(stdin, "\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	return int32(holder.Process.Pid)
 }
 
