@@ -22,7 +22,9 @@ func (t *toldOwners) has(owner int32) bool { return t.all || owner >= 0 && t.own
 // host can pass on to one of a container that listens on another.
 func (t *toldOwners) find(snap *model.Snapshot, only sockdiag.Only, want Want) {
 	port := only.LocalPort()
-	t.all = port == 0 || want.ListenerOwners
+	if t.all = port == 0 || want.ListenerOwners; t.all {
+		return
+	}
 	var remote [1 << 16 / 64]uint64 // of connections: a bit for each port
 	for i := range snap.Sockets {
 		s := &snap.Sockets[i]

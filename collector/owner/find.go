@@ -241,6 +241,7 @@ func (f *Finder) lookAtAll(ctx context.Context) error {
 	if err := f.list(); err != nil {
 		return fmt.Errorf("list the processes: %w", err)
 	}
+	f.kernel.begin()
 	for _, at := range f.there {
 		if f.kernel.has(at) {
 			continue

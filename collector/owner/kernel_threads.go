@@ -33,6 +33,9 @@ type known struct {
 	kernels bool
 }
 
+// begin begins a look; the one before may have been broken off.
+func (k *kernelThreads) begin() { k.next = k.next[:0] }
+
 // has reports whether the process at is one of the kernel's own threads, and keeps what is known of it. It is asked by
 // ascending numbers.
 func (k *kernelThreads) has(at directory) bool {
@@ -54,7 +57,7 @@ func (k *kernelThreads) meet(at directory, reader *processes.Reader) {
 	}
 }
 
-// end forgets those that were not asked for since the end before.
+// end ends a look, and forgets those that were not asked for in it.
 func (k *kernelThreads) end() {
 	k.known, k.next = fit(k.next, len(k.next)), k.known[:0]
 }

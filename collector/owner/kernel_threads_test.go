@@ -36,6 +36,7 @@ func TestKernelThreads(t *testing.T) {
 	look := func(what string, there []directory, want ...int32) {
 		t.Helper()
 		var got []int32
+		k.begin()
 		for _, at := range there {
 			if k.has(at) {
 				got = append(got, at.pid)
@@ -51,6 +52,14 @@ func TestKernelThreads(t *testing.T) {
 	kthread, other, gone := directory{2, 20}, directory{7, 70}, directory{9, 90}
 	look("first", []directory{kthread, other, gone})
 	look("again", []directory{kthread, other, gone}, 2)
+	k.begin() // a look that is broken off behind the first two
+	if !k.has(kthread) || k.has(other) {
+		t.Error("in a look that is broken off others are the kernel's own")
+	}
+	look("after one that was broken off", []directory{kthread, other, gone}, 2)
+	if len(k.known) != 2 {
+		t.Errorf("%d are known: %v, want 2", len(k.known), k.known)
+	}
 	look("it is not there", []directory{other})
 	look("it is there anew", []directory{kthread, other})
 	look("and again", []directory{kthread, other}, 2)
