@@ -122,7 +122,7 @@ func places(sockets, others []model.Socket) (at []int, same bool) {
 			return nil, false
 		}
 		other := &others[j]
-		if s.Inode != other.Inode || s.CgroupID != other.CgroupID || s.Local() != other.Local() || s.State.IsConnection() != other.State.IsConnection() {
+		if s.Inode != other.Inode || s.CgroupID != other.CgroupID || s.Local() != other.Local() || s.Remote() != other.Remote() || s.State.IsConnection() != other.State.IsConnection() {
 			return nil, false
 		}
 		at[i] = j

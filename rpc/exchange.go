@@ -79,7 +79,7 @@ func exchanges(next http.Handler, stopping func() bool) http.Handler {
 		if r.Body == http.NoBody {
 			e.bodyIsRead(r)
 		}
-		if c == nil || e.multiplexed {
+		if e.multiplexed {
 			r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, e))
 		} else {
 			c.exchange = e

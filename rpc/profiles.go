@@ -14,10 +14,15 @@ func byUnixSocket(next http.Handler) http.Handler {
 		return nil
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); !ok {
+		if !comesByUnixSocket(r) {
 			notFound(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+func comesByUnixSocket(r *http.Request) bool {
+	_, ok := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr)
+	return ok
 }

@@ -106,8 +106,11 @@ func (l *rateLimit) bucket(client netip.Addr) *rate.Limiter {
 func clientOf(r *http.Request) netip.Addr { return clientAt(addressOf(r)) }
 
 // addressOf is the address that a request comes from: the one that clientIP has found, or else the peer's. It is the zero
-// Addr where the peer has none, as over a unix socket.
+// Addr over a unix socket, whose clients have none: the name that one may have bound can be that of any address.
 func addressOf(r *http.Request) netip.Addr {
+	if comesByUnixSocket(r) {
+		return netip.Addr{}
+	}
 	if address := middleware.GetClientIPAddr(r.Context()); address.IsValid() {
 		return address
 	}
@@ -139,7 +142,14 @@ func clientIP(trusted []netip.Prefix, next http.Handler) http.Handler {
 	for i, prefix := range trusted {
 		cidrs[i] = prefix.String()
 	}
-	return middleware.ClientIPFromXFF(cidrs...)(next)
+	behind := middleware.ClientIPFromXFF(cidrs...)(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if comesByUnixSocket(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	})
 }
 
 // writeTooMany answers 429. Retry-After has whole seconds, rounded up.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
@@ -205,6 +207,35 @@ func TestForwardedFor(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) { run(t, test.opts, test.steps) })
+	}
+}
+
+// The client of a unix socket has no address, whatever the name is that it has bound, and speaks for nobody.
+func TestForwardedForByUnixSocket(t *testing.T) {
+	t.Chdir(t.TempDir()) // the names are relative: a path of it may be too long, and would not look like an address
+	l, err := net.Listen("unix", "socket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := make(chan netip.Addr, 1)
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	of := func(_ http.ResponseWriter, r *http.Request) { clients <- addressOf(r) }
+	server := &http.Server{Handler: clientIP(trusted, http.HandlerFunc(of))}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(l) }()
+	defer func() { server.Close(); <-done }()
+	for _, name := range []string{"", "10.9.8.7:1", "192.0.2.1:1"} {
+		conn, err := (&net.Dialer{LocalAddr: &net.UnixAddr{Name: name, Net: "unix"}}).DialContext(t.Context(), "unix", "socket")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-clients; got.IsValid() {
+			t.Errorf("who has bound %q is taken for %v", name, got)
+		}
+		conn.Close()
 	}
 }
 
