@@ -93,3 +93,62 @@ func TestAnswersLeaveInOnePiece(t *testing.T) {
 		}
 	}
 }
+
+// Each request of a connection has an exchange of its own, also of those that are sent before the first is answered, and none
+// has it any more once its handler has returned.
+func TestExchangesOfAConnection(t *testing.T) {
+	type seen struct {
+		exchange   *exchange
+		connection *connection
+		path       string
+	}
+	var all []seen // by one handler at a time
+	l := listen(t)
+	stop, ended := start(t, &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := r.Context().Value(connectionKey{}).(*connection)
+		for _, before := range all {
+			if before.exchange == exchangeOf(r.Context()) {
+				t.Errorf("%s has the exchange of %s", r.URL.Path, before.path)
+			}
+		}
+		all = append(all, seen{exchangeOf(r.Context()), c, r.URL.Path})
+		if e := exchangeOf(r.Context()); e == nil || e.over || w != http.ResponseWriter(e) {
+			t.Errorf("%s: exchange %p, and is answered by %p", r.URL.Path, e, w)
+		}
+		if r.URL.Path == "/panic" {
+			panic(http.ErrAbortHandler)
+		}
+	})}, l)
+	for _, requests := range []string{"/a /b /c", "/d /panic"} {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := ""
+		for path := range strings.FieldsSeq(requests) {
+			sent += "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n"
+		}
+		if _, err := io.WriteString(conn, sent); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, conn) // to the end, which a panic makes
+		conn.Close()
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	paths := ""
+	for _, s := range all {
+		paths += s.path
+		if s.connection.exchange != nil || !s.exchange.over {
+			t.Errorf("%s: the connection still has an exchange, over %t", s.path, s.exchange.over)
+		}
+	}
+	if paths != "/a/b/c/d/panic" {
+		t.Errorf("handled %s", paths)
+	}
+}
