@@ -23,17 +23,22 @@ func (r *Reader) Started(pid int32) (time.Time, error) {
 
 // started returns it in seconds since 1970.
 func (r *Reader) started(pid int32) (float64, error) {
-	fs, err := procfs.NewFS(r.proc)
-	if err != nil {
-		return 0, err
-	}
-	proc, err := fs.Proc(int(pid))
-	if err != nil {
-		return 0, err
-	}
-	stat, err := proc.Stat()
+	stat, err := r.stat(pid)
 	if err != nil {
 		return 0, err
 	}
 	return stat.StartTime()
+}
+
+// stat returns what /proc/PID/stat says.
+func (r *Reader) stat(pid int32) (procfs.ProcStat, error) {
+	fs, err := procfs.NewFS(r.proc)
+	if err != nil {
+		return procfs.ProcStat{}, err
+	}
+	proc, err := fs.Proc(int(pid))
+	if err != nil {
+		return procfs.ProcStat{}, err
+	}
+	return proc.Stat()
 }
