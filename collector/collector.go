@@ -536,7 +536,9 @@ func (c *Collector) joinAll(ctx context.Context, snap *model.Snapshot, only sock
 
 // joinProcesses joins what is known of the owners.
 func (c *Collector) joinProcesses(snap *model.Snapshot, only sockdiag.Only, want Want) {
-	c.told.find(snap, only, want)
+	if want.Listeners || want.Containers {
+		c.told.find(snap, only, want)
+	}
 	if want.Listeners {
 		c.joinPrograms(snap)
 	}

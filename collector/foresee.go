@@ -49,10 +49,11 @@ func (c *Collector) foresee(only sockdiag.Only, snap *model.Snapshot) {
 
 // lookAhead looks at the processes while the dump of what only says goes on, and
 // joins the sockets that it had the last time with all that want says of
-// processes, and the addresses of the daemon's own namespace. To find twenty of a hundred thousand the kernel takes twenty
-// milliseconds, in which a second processor may have nothing to do; after it they
-// would take one or two more. It is not done where the kernel is quick, nor where
-// other sockets come and go all the time: then it would be done twice.
+// processes, and the addresses of the daemon's own namespace. To find twenty of a
+// hundred thousand the kernel takes ten to twenty milliseconds, in which a second
+// processor may have nothing to do; after it they would take one or two more. It is
+// not done where the kernel is quick, nor where other sockets come and go all the
+// time: then it would be done twice.
 //
 // The returned function waits for it; ahead is then a snapshot of those sockets,
 // or nil.
